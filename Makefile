@@ -48,8 +48,13 @@ help:  ## Say what there is
 
 # --- the two commands -------------------------------------------------------------------------
 
-course: labs samples book  ## Everything, end to end
-	@$(PY) -m autograder.cli course-summary --course $(CLASS)
+course: labs book samples  ## Everything, end to end
+	@echo
+	@echo "The book:          _build/html/index.html"
+	@echo "The labs:          labs/                        (make lab opens them)"
+	@echo "Feedback pages:    $(CLASS)/feedback/"
+	@echo "The class report:  $(CLASS)/report.html"
+	@echo "The gradebook:     $(CLASS)/gradebook.db   (make formgrader opens it)"
 
 test: .venv/.installed
 	@$(PY) tests/check.py
@@ -63,25 +68,25 @@ serve: .venv/.installed
 	@$(PY) book/build.py --serve
 
 labs: .venv/.installed
-	@$(PY) -m autograder.cli release --all
+	@$(PY) -m autograder release --all
 
 samples: labs  # grade the sample class; that some of it cannot be graded (exit 1) is part of it
-	@$(PY) -m autograder.cli samples $(LAB) --course $(CLASS)
-	@$(PY) -m autograder.cli grade $(LAB) --submissions $(CLASS)/submitted --json $(CLASS)/report.json || [ $$? -eq 1 ]
-	@$(PY) -m autograder.cli feedback $(LAB) --course $(CLASS)
-	@$(PY) -m autograder.cli report $(LAB) --course $(CLASS)
+	@$(PY) -m autograder samples $(LAB) --course $(CLASS)
+	@$(PY) -m autograder grade $(LAB) --submissions $(CLASS)/submitted --json $(CLASS)/report.json || [ $$? -eq 1 ]
+	@$(PY) -m autograder feedback $(LAB) --course $(CLASS) || [ $$? -eq 1 ]
+	@$(PY) -m autograder report $(LAB) --course $(CLASS)
 
 grade: .venv/.installed
-	@$(PY) -m autograder.cli grade $(LAB)
+	@$(PY) -m autograder grade $(LAB)
 
 validate: .venv/.installed
-	@$(PY) -m autograder.cli validate $(LAB)
+	@$(PY) -m autograder validate $(LAB)
 
 lab: labs
 	@$(PY) -m jupyterlab --notebook-dir=labs
 
 formgrader: .venv/.installed
-	@$(PY) -m autograder.cli formgrader --course $(CLASS)
+	@$(PY) -m autograder formgrader --course $(CLASS)
 
 bench: .venv/.installed
 	@$(PY) benchmarks/ngram.py

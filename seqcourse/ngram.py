@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from seqcourse.counts import Gram, NGramCounts
-from seqcourse.lm import Corpus, Ids, LogProbs
+from seqcourse.lm import Corpus, Ids, LogProbs, as_ids
 from seqcourse.smoothing import (
     MLE,
     AddK,
@@ -127,11 +127,11 @@ class NGram:
         Raises:
             ValueError: if an id is outside the vocabulary.
         """
-        window = self.counts.padded([context])[-self.order :] if self.order else np.empty(0, int)
+        contexts = self._suffixes(as_ids(context, self.vocab_size, name="context"))
         p = np.full(self.vocab_size, 1 / self.vocab_size)
         for level in self._levels():
             seen = np.full(self.vocab_size, -1)
-            parent = self.counts.find(window[len(window) - level + 1 :])
+            parent = contexts[level - 1]
             if parent >= 0:
                 where, tokens = self.counts.children(level, parent)
                 real = tokens < self.vocab_size  # the start symbol is never predicted
@@ -139,6 +139,18 @@ class NGram:
             p = self._refine(level, p, np.full(self.vocab_size, parent), seen)
         with np.errstate(divide="ignore"):
             return np.log(p)
+
+    def _suffixes(self, context: Ids) -> list[int]:
+        """Return the place of each suffix of the context, the empty one first; -1 where unseen."""
+        window = np.concatenate((np.full(self.order, self.counts.start), context))
+        window = window[len(window) - self.order :]
+        known = self.order
+        while (place := self.counts.find(window[self.order - known :])) < 0:
+            known -= 1
+        places = [place]
+        for level in range(known, 0, -1):  # each n-gram knows where it stands without its first
+            places.append(int(self.counts.levels[level - 1].suffixes[places[-1]]))
+        return [*reversed(places), *[-1] * (self.order - known)]
 
     def _levels(self) -> range:
         top = self.order + 1

@@ -9,7 +9,7 @@ from types import TracebackType
 
 import numpy as np
 
-_LOADED = time.perf_counter()
+from seqcourse import LOADED_AT
 
 
 def seed_everything(seed: int) -> np.random.Generator:
@@ -69,7 +69,7 @@ def peak_memory() -> float:
 
 def page_cost() -> str:
     """Return a sentence with the seconds since loading, the peak memory and the CPUs."""
-    seconds = time.perf_counter() - _LOADED
+    seconds = time.perf_counter() - LOADED_AT
     return (
         f"This page's code took {seconds:.0f} seconds and {peak_memory():.0f} MiB of memory "
         f"on {os.cpu_count()} CPU cores."

@@ -17,8 +17,8 @@ STEPS = {
     "lint": [PYTHON, "-m", "ruff", "check", "."],
     "format": [PYTHON, "-m", "ruff", "format", "--check", "."],
     "types": [PYTHON, "-m", "mypy"],
-    "labs are what release makes": [PYTHON, "-m", "autograder.cli", "release", "--all", "--check"],
-    "hidden suites are valid": [PYTHON, "-m", "autograder.cli", "validate", "lab02"],
+    "labs are what release makes": [PYTHON, "-m", "autograder", "release", "--all", "--check"],
+    "hidden suites are valid": [PYTHON, "-m", "autograder", "validate", "lab02"],
     "book": [PYTHON, "book/build.py"],
     "tests": [PYTHON, "-m", "pytest", "-q"],
 }

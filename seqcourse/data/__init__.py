@@ -22,10 +22,12 @@ from seqcourse.data.registry import (
     info,
     load,
 )
+from seqcourse.data.series import DailyWeather
 from seqcourse.data.shakespeare import TextSplit, shakespeare_split
 from seqcourse.data.split import split
 
 __all__ = [
+    "DailyWeather",
     "DamagedDataError",
     "DatasetInfo",
     "FolkSong",

@@ -7,7 +7,14 @@ from seqcourse import data
 from seqcourse.data import registry
 from seqcourse.tokenizers import words
 
-CARRIED = ["country-names", "folk-songs", "rotten-tomatoes", "shakespeare", "sms-spam"]
+CARRIED = [
+    "country-names",
+    "folk-songs",
+    "rotten-tomatoes",
+    "seattle-weather",
+    "shakespeare",
+    "sms-spam",
+]
 NLTK = ["treebank", "udhr"]
 
 
@@ -66,6 +73,14 @@ def test_melodies_are_notes_and_bars():
     song = next(s for s in songs if s.title == "Kaisari nokkur maetur mann" and s.meter == "2/4")
     assert (song.key, song.unit) == ("G", "1/16")
     assert song.tokens[:8] == ("c6", "c", "c", "|", "c6", "c2", "|", "c2")
+
+
+def test_the_weather_covers_four_years_day_by_day():
+    weather = data.load("seattle-weather")
+    assert (weather.dates[0], weather.dates[-1]) == ("2012/01/01", "2015/12/31")
+    assert [len(column) for column in weather] == [4 * 365 + 1] * 5
+    assert (weather.low <= weather.high).all()
+    assert (weather.rain[1], weather.high[0]) == (10.9, 12.8)
 
 
 def test_loading_twice_reads_once():

@@ -1,0 +1,321 @@
+"""The command `autograder`: one sub-command per step of a lab's life.
+
+Exit codes: 0 everything graded; 1 some submissions not graded, which are listed; 2 wrong use;
+3 the grader itself can't work here.
+"""
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from autograder.course import ROOT, Course, WrongUseError, use_own_environment
+from autograder.errors import GraderError
+from autograder.inert import inert_line
+from autograder.report import Report
+from autograder.tables import Steps, grades_table, list_problems, show_check, validation_table
+
+__all__ = ["app", "main"]
+
+SOME_NOT_GRADED, WRONG_USE, CANNOT_WORK = 1, 2, 3
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    help="Releases, grades and reports on the labs. Start with `autograder doctor`.",
+    pretty_exceptions_enable=False,
+)
+out, err = Console(), Console(stderr=True)
+
+Lab = Annotated[
+    str,
+    typer.Argument(metavar="LAB", help="The lab's name, for example lab02.", show_default=False),
+]
+CourseDir = Annotated[
+    Path | None,
+    typer.Option(
+        "--course",
+        metavar="DIR",
+        help="The class's folder, with submitted/ and gradebook.db. "
+        "Default: this folder if it holds submitted/, else the course's own.",
+        show_default=False,
+    ),
+]
+Student = Annotated[
+    str | None, typer.Option(metavar="ID", help="Only this student.", show_default=False)
+]
+
+
+@app.command()
+def doctor() -> None:
+    """Say which walls this machine can put around student code, and prove each.
+
+    Example: `autograder doctor`
+    """
+    from autograder import doctor as clinic
+
+    walls = []
+    for check in clinic.examine():
+        walls.append(check.ok)
+        show_check(out, check.name, check.ok, check.detail)
+    if not all(walls):
+        raise typer.Exit(CANNOT_WORK)
+
+
+@app.command()
+def release(
+    lab: Annotated[
+        str | None, typer.Argument(metavar="[LAB]", help="The lab's name.", show_default=False)
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", help="Release every lab.")] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Write nothing; exit 1 when labs/ is out of date.")
+    ] = False,
+) -> None:
+    """Write the students' version of a lab to labs/, without solutions.
+
+    Example: `autograder release lab02`, or `autograder release --all --check`
+    """
+    course = Course(ROOT, ROOT)
+    if (lab is None) == (not every):
+        raise WrongUseError("Name one lab, or give --all: autograder release lab02")
+    names = course.labs() if lab is None else [course.require_lab(lab)]
+    if not (_check_release(course, names) if check else _release(course, names)):
+        raise typer.Exit(SOME_NOT_GRADED)
+
+
+@app.command()
+def validate(lab: Lab) -> None:
+    """Prove that a hidden suite is right: solution and alternatives pass, every mutant is caught.
+
+    Example: `autograder validate lab02`
+    """
+    from autograder import validate as checks
+
+    course = Course(ROOT, ROOT)
+    _require_suite(course, lab)
+    suite = course.suite(lab)
+    total = 3 + len(suite.alternatives) + len(suite.mutants)
+    with Steps(err, f"validating {lab}", total) as advance:
+        result = checks.validate(course.hidden / lab, on_row=lambda row: advance())
+    out.print(validation_table(result))
+    raise typer.Exit(0 if result.ok else SOME_NOT_GRADED)
+
+
+@app.command()
+def grade(
+    lab: Lab,
+    submissions: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="nbgrader's submitted/ folder.", show_default=False),
+    ] = None,
+    course: CourseDir = None,
+    student: Student = None,
+    runner: Annotated[str, typer.Option(help="Where to grade: local.")] = "local",
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Submissions at a time. Default: one per core.", show_default=False
+        ),
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    json_file: Annotated[
+        Path | None,
+        typer.Option("--json", metavar="FILE", help="Write the results here.", show_default=False),
+    ] = None,
+    no_sandbox: Annotated[
+        bool,
+        typer.Option("--no-sandbox", help="For your own solutions only. Records nothing."),
+    ] = False,
+) -> None:
+    """Grade every submission in the sandbox, and record the scores in nbgrader's gradebook.
+
+    What is graded already is not graded again. A submission that can't be graded gets no score,
+    is listed with its reason, and stops nothing.
+
+    Example: `autograder grade lab02 --submissions _build/sample-class/submitted`
+    """
+    _require_one_of("runner", runner, ["local"])
+    _require_one_of("device", device, ["auto", "cpu", "cuda"])
+    where = _course(course, submissions)
+    _require_suite(where, lab, device)
+    reports = _grade(where, lab, student, jobs=jobs, sandbox=not no_sandbox)
+    problems = {} if no_sandbox else _record(where, lab, reports)
+    out.print(grades_table(lab, reports, problems))
+    list_problems(err, reports, problems)
+    if json_file is not None:
+        _write_json(json_file, lab, reports)
+    if problems or any(report.status != "graded" for report in reports):
+        raise typer.Exit(SOME_NOT_GRADED)
+
+
+@app.command()
+def feedback(lab: Lab, course: CourseDir = None, student: Student = None) -> None:
+    """Write each student's feedback page to feedback/.
+
+    Example: `autograder feedback lab02 --course _build/sample-class`
+    """
+    from autograder.feedback import write_feedback
+
+    where = _course(course)
+    where.require_lab(lab)
+    students = where.require_students(lab, student)
+    problems = write_feedback(where, lab, students)
+    for name, reason in problems.items():
+        err.print(f"no feedback for {escape(inert_line(name))}: {escape(reason)}")
+    out.print(f"{len(students) - len(problems)} pages in {where.directory / 'feedback'}")
+    raise typer.Exit(SOME_NOT_GRADED if problems else 0)
+
+
+@app.command()
+def report(lab: Lab, course: CourseDir = None) -> None:
+    """Write the class report: report.html and report.json in the class's folder.
+
+    Example: `autograder report lab02 --course _build/sample-class`
+    """
+    from autograder.dashboard import write_class_report
+    from autograder.store import Store
+
+    where = _course(course)
+    where.require_lab(lab)
+    known = set(where.require_students(lab))
+    latest = Store(where.reports).latest(lab) if where.reports.exists() else []
+    reports = [report for report in latest if report.student in known]
+    if not reports:
+        raise WrongUseError(
+            f"Nothing graded yet in {where.directory}: run `autograder grade {lab}`."
+        )
+    page, _ = write_class_report(where.directory, lab, where.suite(lab).title, reports)
+    out.print(f"class report: {page}")
+
+
+@app.command()
+def samples(lab: Lab, course: CourseDir = None) -> None:
+    """Hand in the sample class: right, wrong, broken and hostile submissions.
+
+    Example: `autograder samples lab02`
+    """
+    from autograder.samples import build
+
+    where = Course(course.absolute() if course else ROOT / "_build" / "sample-class", ROOT)
+    where.require_lab(lab)
+    where.prepare()
+    build(lab, where.submitted)
+    out.print(f"{len(where.students(lab))} submissions in {where.submitted}")
+
+
+@app.command()
+def formgrader(
+    course: CourseDir = None,
+    port: Annotated[int, typer.Option(help="The port on this machine.")] = 8888,
+) -> None:
+    """Open a class in nbgrader's formgrader, in JupyterLab, to read and grade by hand.
+
+    Example: `autograder formgrader --course _build/sample-class`
+    """
+    from autograder.formgrader import serve
+
+    where = _course(course)
+    where.prepare()
+    serve(where, port)
+
+
+def main() -> None:
+    """Run the command line; turn errors into a message and an exit code."""
+    use_own_environment()
+    try:
+        app()
+    except Exception as error:
+        if (code := _code_of(error)) is None:
+            raise
+        err.print(f"[bold red]autograder:[/] {escape(str(error))}", soft_wrap=True)
+        sys.exit(code)
+
+
+def _code_of(error: Exception) -> int | None:
+    """Return the exit code that an error stands for; None for one that is a bug."""
+    from autograder.database import DamagedGradebookError
+    from autograder.release import ReleaseError
+
+    if isinstance(error, WrongUseError | ReleaseError):
+        return WRONG_USE
+    return CANNOT_WORK if isinstance(error, GraderError | DamagedGradebookError) else None
+
+
+def _course(directory: Path | None, submissions: Path | None = None) -> Course:
+    """Find the class's folder; see the help of --course."""
+    if submissions is not None:
+        return Course.of_submissions(submissions, ROOT)
+    if directory is not None and not directory.is_dir():
+        raise WrongUseError(f"No directory {directory.absolute()}. Give the class's folder.")
+    here = Path.cwd() if (Path.cwd() / "submitted").is_dir() else ROOT
+    return Course((directory or here).absolute(), ROOT)
+
+
+def _require_one_of(option: str, value: str, known: Sequence[str]) -> None:
+    if value not in known:
+        raise WrongUseError(f"--{option} {value!r} is not known. There are: {', '.join(known)}.")
+
+
+def _require_suite(course: Course, lab: str, device: str = "auto") -> None:
+    course.require_lab(lab)
+    folder = course.hidden / lab
+    if not (folder / "lab.toml").is_file():
+        raise WrongUseError(f"{lab} has no hidden suite in {folder}: it can't be graded.")
+    if device == "cuda" and course.suite(lab).device != "cuda":
+        raise WrongUseError(f"{lab} is graded on the CPU: {folder / 'lab.toml'} asks for no GPU.")
+
+
+def _grade(course: Course, lab: str, student: str | None, **how: Any) -> list[Report]:
+    from autograder.batch import grade_batch
+    from autograder.database import require_healthy
+
+    students = course.require_students(lab, student)
+    require_healthy(course.database)
+    with Steps(err, f"grading {lab}", len(students)) as advance:
+        return grade_batch(course, lab, students, on_report=lambda report: advance(), **how)
+
+
+def _record(course: Course, lab: str, reports: Sequence[Report]) -> dict[str, str]:
+    from autograder.recording import record
+
+    course.prepare()
+    graded = sum(report.status == "graded" for report in reports)
+    with Steps(err, "recording", graded) as advance:
+        return record(course, lab, reports, on_recorded=lambda student: advance())
+
+
+def _write_json(path: Path, lab: str, reports: Sequence[Report]) -> None:
+    from autograder.dashboard import as_json
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(as_json(lab, reports), indent=1) + "\n", encoding="utf-8")
+
+
+def _release(course: Course, labs: Sequence[str]) -> bool:
+    from autograder import release as releasing
+
+    for lab in labs:
+        out.print(f"released {releasing.release(course, lab)}")
+    return True
+
+
+def _check_release(course: Course, labs: Sequence[str]) -> bool:
+    """Whether labs/ is what a release would write; says how it differs."""
+    from autograder import release as releasing
+
+    fresh = True
+    for lab in labs:
+        if differences := releasing.check(course, lab):
+            fresh = False
+            err.print(f"{lab} is out of date; run `autograder release {lab}`:", soft_wrap=True)
+            err.print(escape("\n".join(differences)), soft_wrap=True, highlight=False)
+    if fresh:
+        out.print(f"labs/ is up to date: {', '.join(labs) or 'no labs'}")
+    return fresh

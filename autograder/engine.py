@@ -1,0 +1,136 @@
+"""Grades one submission after the other, each in a sandbox, with everything slow done before.
+
+    with Engine(load_suite("lab02")) as engine:
+        report = engine.grade(Path("submitted/ada/lab02/lab02.ipynb"), student="ada")
+
+An engine touches no database and no nbgrader code. It is a handle on a process of its own
+(`autograder/judge.py`), so that any number of them run side by side, one submission each.
+"""
+
+import json
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from autograder.errors import GraderError, SandboxError
+from autograder.judge import hard_limit
+from autograder.report import Report, not_graded
+from autograder.suite import Suite, load_suite
+from autograder.wire import Channel, Closed, WireError
+
+__all__ = ["Engine", "grade"]
+
+_START_SECONDS = 180.0
+_TRIES = 2
+
+
+class Engine:
+    """A warm grader for one suite. Starts at the first submission; close it, or use `with`.
+
+    Args:
+        suite: the hidden suite to grade with.
+        walls: False runs notebooks without a sandbox, for an instructor's own solution only.
+    """
+
+    def __init__(self, suite: Suite, *, walls: bool = True) -> None:
+        self.suite = suite
+        self._walls = walls
+        self._judge: subprocess.Popen[bytes] | None = None
+        self._channel: Channel | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def start(self) -> None:
+        """Start the sandbox and import what is slow. SandboxError when it can't work here."""
+        if self._judge is None:
+            self._launch()
+            answer = self._receive(_START_SECONDS)
+            if "error" in answer:
+                self.close()
+                raise SandboxError(answer["error"])
+
+    def grade(self, notebook: Path, *, student: str, seed: int = 0) -> Report:
+        """Grade one submission. Whatever is wrong with it, or with us, stands in the report.
+
+        A fault of ours is tried a second time with everything started anew.
+        """
+        return self.examine(notebook, student=student, seed=seed)[0]
+
+    def examine(
+        self, notebook: Path, *, student: str, seed: int = 0
+    ) -> tuple[Report, dict[str, str]]:
+        """Grade, and return with the report how each hidden test ended, by function name."""
+        request = {"notebook": str(Path(notebook).absolute()), "student": student, "seed": seed}
+        reason = ""
+        for _ in range(_TRIES):
+            try:
+                self.start()
+                answer = self._ask(request)
+            except GraderError as error:
+                self.close()
+                reason = str(error)
+                continue
+            if not answer.get("fault"):
+                return Report.from_dict(answer["report"]), answer["outcomes"]
+            reason = answer["report"]["reason"]
+            self.close()
+        return not_graded(student, self.suite.lab, reason, seed=seed), {}
+
+    def close(self) -> None:
+        """End the engine's processes. Safe to call twice; grading again starts it anew."""
+        if self._channel is not None:
+            self._channel.close()
+        if self._judge is not None:
+            self._judge.kill()
+            self._judge.wait()
+        self._judge = self._channel = None
+
+    def _launch(self) -> None:
+        ours, theirs = socket.socketpair()
+        walls = "walls" if self._walls else "open"
+        with theirs:
+            command = [sys.executable, "-m", "autograder.judge", str(theirs.fileno())]
+            self._judge = subprocess.Popen(  # noqa: S603  # our own command line
+                [*command, str(self.suite.path), walls],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        self._channel = Channel(ours)
+
+    def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
+        if self._channel is None:
+            raise GraderError("the engine is not running")
+        try:
+            self._channel.send(json.dumps(request).encode())
+        except Closed as error:
+            raise GraderError("the grading process is gone") from error
+        return self._receive(hard_limit(self.suite) + _START_SECONDS)
+
+    def _receive(self, seconds: float) -> dict[str, Any]:
+        if self._channel is None:
+            raise GraderError("the engine is not running")
+        try:
+            answer: dict[str, Any] = json.loads(self._channel.receive_within(seconds))
+        except (Closed, TimeoutError, WireError) as error:
+            raise GraderError("the grading process died or never answered") from error
+        return answer
+
+
+def grade(submission: Path, suite: Suite | str, *, seed: int = 0, student: str = "") -> Report:
+    """Grade one submission with an engine of its own: simple, and slow for more than one."""
+    suite = load_suite(suite) if isinstance(suite, str) else suite
+    with Engine(suite) as engine:
+        return engine.grade(submission, student=student, seed=seed)

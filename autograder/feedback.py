@@ -1,0 +1,170 @@
+"""The page that a student reads: `nbgrader generate_feedback` makes it with this exporter.
+
+It shows the score, each hidden test by its name with the author's hint, the misconception that the
+pattern of failures points to, and the student's own code, text and errors. It is made from the
+report, never from cell outputs, so nothing of a hidden test can slip into it.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from nbconvert.exporters import Exporter
+from nbformat.notebooknode import NotebookNode
+from nbgrader.converters import GenerateFeedback, NbGraderException
+from nbgrader.coursedir import CourseDirectory
+from nbgrader.preprocessors import GetGrades
+from nbgrader.utils import is_grade, is_solution
+from traitlets import default
+
+from autograder.course import Course
+from autograder.gradebook import report_of
+from autograder.pages import render
+from autograder.quiet import quiet_nbgrader
+from autograder.report import TestResult, Verdict
+
+__all__ = ["FeedbackExporter", "GetGradesAndDoubts", "feedback_page", "write_feedback"]
+
+
+@dataclass(frozen=True)
+class Part:
+    """One grade cell, as the student sees it. `waiting`: a person still has to grade it."""
+
+    title: str
+    score: float
+    max_score: float
+    auto_score: float
+    waiting: bool
+    adjusted: bool
+    written: bool
+    answer: str
+    untouched: bool
+    comment: str
+    tests: tuple[TestResult, ...]
+
+    @property
+    def all_passed(self) -> bool:
+        """Whether there is nothing to explain."""
+        return all(test.verdict == Verdict.passed for test in self.tests)
+
+
+class GetGradesAndDoubts(GetGrades):
+    """nbgrader's GetGrades, which also says what a person changed or has yet to grade."""
+
+    def _get_comment(self, cell: NotebookNode, resources: Any) -> None:
+        about = cell.metadata.nbgrader
+        where = (about["grade_id"], self.notebook_id, self.assignment_id, self.student_id)
+        comment = self.gradebook.find_comment(*where)
+        about["comment"] = comment.manual_comment
+        about["untouched"] = comment.auto_comment is not None  # nbgrader's "No response."
+
+    def _get_score(self, cell: NotebookNode, resources: Any) -> None:
+        super()._get_score(cell, resources)
+        about = cell.metadata.nbgrader
+        where = (about["grade_id"], self.notebook_id, self.assignment_id, self.student_id)
+        grade = self.gradebook.find_grade(*where)
+        about["auto_score"] = grade.auto_score
+        about["waiting"] = grade.manual_score is None and grade.auto_score is None
+
+
+class FeedbackExporter(Exporter):
+    """Turns an autograded notebook with its report into one self-contained HTML page."""
+
+    output_mimetype = "text/html"
+
+    @default("file_extension")
+    def _file_extension_default(self) -> str:
+        return ".html"
+
+    def from_notebook_node(self, nb: NotebookNode, resources: Any = None, **options: Any) -> Any:
+        """Convert one notebook whose grades nbgrader's preprocessor has looked up."""
+        nb, resources = super().from_notebook_node(nb, resources, **options)
+        return feedback_page(nb, resources["nbgrader"]), resources
+
+
+def feedback_page(nb: NotebookNode, grades: dict[str, Any]) -> str:
+    """Write the page. `grades` holds the score, maximum and late penalty that nbgrader recorded."""
+    parts = list(_parts(nb))
+    return render(
+        "feedback.html.j2",
+        title=nb.metadata["autograder"].get("title") or grades["assignment"],
+        report=report_of(nb),
+        parts=parts,
+        score=grades["score"],
+        max_score=grades["max_score"],
+        late_penalty=grades["late_penalty"],
+        waiting=sum(part.max_score for part in parts if part.waiting),
+        share=_share,
+    )
+
+
+def write_feedback(course: Course, lab: str, students: list[str]) -> dict[str, str]:
+    """Write the pages of some students. Returns {student: reason} for those that have none."""
+    problems = {}
+    for student in students:
+        if not course.autograded(student, lab).exists():
+            problems[student] = "no recorded scores; run `autograder grade` first"
+        elif reason := _write_one(course, lab, student):
+            problems[student] = reason
+    return problems
+
+
+def _write_one(course: Course, lab: str, student: str) -> str:
+    config = course.config()
+    config.CourseDirectory.assignment_id = lab
+    config.CourseDirectory.student_id = student
+    config.CourseDirectory.ignore = ["*"]
+    config.GenerateFeedback.force = True
+    converter = GenerateFeedback(coursedir=CourseDirectory(config=config), config=config)
+    with quiet_nbgrader() as log:
+        try:
+            converter.start()
+        except NbGraderException:
+            return log.getvalue().strip()[-500:]
+    return ""
+
+
+def _parts(nb: NotebookNode) -> Iterator[Part]:
+    tests = {task.task: task.tests for task in report_of(nb).tasks}
+    answers = {cell.metadata.get("nbgrader", {}).get("grade_id"): cell for cell in nb.cells}
+    heading = ""
+    for cell in nb.cells:
+        heading = _heading(cell) or heading
+        if is_grade(cell):
+            name = cell.metadata.nbgrader["grade_id"]
+            answer = answers.get(f"{name}-answer", cell)
+            yield _part(heading or name, cell, answer, tests.get(name, ()))
+
+
+def _part(
+    title: str, cell: NotebookNode, answer: NotebookNode, tests: tuple[TestResult, ...]
+) -> Part:
+    about, auto = cell.metadata.nbgrader, cell.metadata.nbgrader.get("auto_score")
+    own = is_solution(answer)  # never show a test cell as if it were the student's
+    score = about["score"] or 0.0
+    return Part(
+        title=title,
+        score=score,
+        max_score=about["points"],
+        auto_score=auto or 0.0,
+        waiting=about["waiting"],
+        adjusted=auto is not None and score != auto,
+        written=answer.cell_type == "markdown",
+        answer=answer.source if own else "",
+        untouched=bool(answer.metadata.nbgrader.get("untouched")),
+        comment=answer.metadata.nbgrader.get("comment") or "",
+        tests=tests,
+    )
+
+
+def _heading(cell: NotebookNode) -> str:
+    """Return the first heading of the instructor's Markdown, without its points."""
+    if cell.cell_type != "markdown" or is_solution(cell):
+        return ""
+    found = re.search(r"^#+ +(.+?)(?: *\([\d.]+ points?\))? *$", cell.source, re.M)
+    return found[1] if found else ""
+
+
+def _share(score: float, most: float) -> int:
+    return round(100 * min(max(score, 0.0), most) / most) if most else 0

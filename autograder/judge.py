@@ -1,0 +1,231 @@
+"""The trusted, warm process of an engine: owns one sandbox, forks for each submission.
+
+Runs as `python -m autograder.judge FD FOLDER WALLS`. On the socket FD it says `ready` or `error`,
+then answers `{"notebook", "student", "seed"}` with `{"report", "outcomes"}`, one at a time.
+Each submission is graded in a fork, so that nothing a test or a notebook does to this process
+reaches the next one. A fork that dies or outlasts its limit is our fault, and is reported so.
+"""
+
+import contextlib
+import ctypes
+import hashlib
+import io
+import json
+import os
+import signal
+import socket
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import fsum
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pytest
+
+from autograder.diagnosis import misconceptions
+from autograder.errors import GraderError, NotebookError, SandboxError
+from autograder.notebook import Cell, read, rebuild
+from autograder.plugin import NAME, Grading
+from autograder.report import Report, Verdict, not_graded
+from autograder.sandbox import Sandbox, for_suite
+from autograder.session import Session
+from autograder.suite import Suite, load_suite
+from autograder.wire import Channel, Closed
+
+__all__ = ["grade_in", "hard_limit", "seed_of"]
+
+_PR_SET_PDEATHSIG = 1
+_SLACK_SECONDS = 60.0
+_PYTEST = ["-q", "--no-header", "--tb=no", "--import-mode=importlib", "-c", os.devnull]
+_PYTEST += ["-p", "no:cacheprovider", "-p", "no:doctest", "-p", "no:faulthandler"]
+_PYTEST += ["-p", "no:threadexception", "-p", "no:unraisableexception", "-W", "ignore"]
+_PYTEST += ["-p", "autograder.plugin"]
+
+
+def hard_limit(suite: Suite) -> float:
+    """Return the seconds after which grading one submission is given up as our own fault."""
+    return 10 * suite.limits.total_seconds + _SLACK_SECONDS
+
+
+def seed_of(suite: Suite, student: str, seed: int, cells: list[Cell]) -> int:
+    """Return the seed of one submission.
+
+    The cells are part of it: whoever learns a test's random inputs and hands in again meets others.
+    """
+    said = [suite.lab, student, seed, [cell.source for cell in cells]]
+    digest = hashlib.sha256(json.dumps(said).encode()).digest()
+    return int.from_bytes(digest[:6], "big")
+
+
+# --- one submission --------------------------------------------------------------------------
+
+
+def grade_in(
+    sandbox: Sandbox, suite: Suite, notebook: Path, *, student: str, seed: int
+) -> dict[str, Any]:
+    """Grade one submission in a started sandbox: `{"report", "outcomes"}`, plain values."""
+    started = time.monotonic()
+    known = {"suite_digest": suite.digest, "seed": seed, "walls": sandbox.walls}
+    known["max_score"] = sum(suite.tasks.values())
+    try:
+        cells = rebuild(suite.source, read(notebook))
+        grading = _run_tests(sandbox, suite, cells, seed_of(suite, student, seed, cells))
+    except (NotebookError, GraderError) as error:
+        report = not_graded(student, suite.lab, str(error), **known)
+        fault = isinstance(error, SandboxError)
+        return {"report": report.to_dict(), "outcomes": {}, "fault": fault}
+    outcomes = {name: outcome.kind for name, outcome in grading.outcomes.items()}
+    known["seconds"] = round(time.monotonic() - started, 3)
+    report = _report(suite, grading, student, outcomes, known)
+    fault = grading.machine_failed
+    return {"report": report.to_dict(), "outcomes": outcomes, "fault": fault}
+
+
+def _run_tests(sandbox: Sandbox, suite: Suite, cells: list[Cell], seed: int) -> Grading:
+    session = Session(sandbox, cells, suite.limits, seed)
+    grading = Grading(lambda folder: session, seed, suite.limits.test_seconds)
+    folder, said = str(suite.path), io.StringIO()
+    options = [*_PYTEST, f"--rootdir={folder}", f"--confcutdir={folder}", folder]
+    try:
+        with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+            code = pytest.main(options, [_Bring(grading)])
+    finally:
+        session.close()
+    if code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
+        log = said.getvalue()[-2000:]
+        raise GraderError(f"the hidden tests of {suite.lab} could not be run:\n{log}")
+    return grading
+
+
+@dataclass(frozen=True)
+class _Bring:
+    """Registers the grading plugin under its name, before collection."""
+
+    grading: Grading
+
+    def pytest_configure(self, config: pytest.Config) -> None:
+        config.pluginmanager.register(self.grading, NAME)
+
+
+def _report(
+    suite: Suite, grading: Grading, student: str, outcomes: dict[str, str], known: dict[str, Any]
+) -> Report:
+    notes = tuple(grading.session.notes) if grading.session is not None else ()
+    wrong = [each.detail for each in grading.outcomes.values() if _is_ours(each.verdict)]
+    lacking = [spec.function for spec in suite.tests if spec.function not in grading.outcomes]
+    if wrong or lacking:
+        reason = "; ".join(wrong) or f"hidden tests did not run: {', '.join(lacking)}"
+        return not_graded(student, suite.lab, f"grader error: {reason}", notes=notes, **known)
+    tasks = grading.tasks(suite.tests)
+    return Report(
+        student=student,
+        lab=suite.lab,
+        status="graded",
+        score=fsum(task.score for task in tasks),
+        tasks=tasks,
+        misconceptions=misconceptions(suite, outcomes),
+        notes=notes,
+        **known,
+    )
+
+
+def _is_ours(verdict: Verdict) -> bool:
+    return verdict is Verdict.grader_error
+
+
+# --- the warm process ----------------------------------------------------------------------------
+
+
+class Judge:
+    """Answers an engine: one request, one fork, one report."""
+
+    def __init__(self, channel: Channel, suite: Suite, sandbox: Sandbox) -> None:
+        self._channel, self._suite, self._sandbox = channel, suite, sandbox
+
+    def serve(self) -> None:
+        """Get warm, then answer until the engine hangs up."""
+        try:
+            self._sandbox.launch()
+            _ = self._suite.tests, self._suite.source  # imports what the hidden tests import
+            self._sandbox.wait_until_ready()
+        except GraderError as error:
+            return self._say({"error": str(error)})
+        self._say({"ready": True})
+        with contextlib.suppress(Closed):
+            while True:
+                self._say(self._grade(json.loads(self._channel.receive())))
+        return None
+
+    def _say(self, message: dict[str, Any]) -> None:
+        self._channel.send(json.dumps(message).encode())
+
+    def _grade(self, request: dict[str, Any]) -> dict[str, Any]:
+        try:
+            if not self._sandbox.alive:
+                self._sandbox.renew()
+        except GraderError as error:
+            return self._give_up(request, str(error))
+        answer = _in_fork(lambda: self._grade_here(request), hard_limit(self._suite))
+        if answer is None:
+            self._sandbox.close()  # its state is unknown
+            return self._give_up(request, "the process that grades it died or never ended")
+        return answer
+
+    def _grade_here(self, request: dict[str, Any]) -> dict[str, Any]:
+        path, student, seed = Path(request["notebook"]), request["student"], request["seed"]
+        return grade_in(self._sandbox, self._suite, path, student=student, seed=seed)
+
+    def _give_up(self, request: dict[str, Any], reason: str) -> dict[str, Any]:
+        report = not_graded(request["student"], self._suite.lab, reason, seed=request["seed"])
+        return {"report": report.to_dict(), "outcomes": {}, "fault": True}
+
+
+def _in_fork(work: Callable[[], dict[str, Any]], seconds: float) -> dict[str, Any] | None:
+    """Do the work in a fork and return its result; None when the fork dies or is too slow."""
+    ours, theirs = socket.socketpair()
+    pid = os.fork()
+    if pid == 0:
+        _work_and_exit(work, theirs)
+    theirs.close()
+    with ours:
+        try:
+            answer: dict[str, Any] = json.loads(Channel(ours).receive(time.monotonic() + seconds))
+        except (Closed, TimeoutError, ValueError):
+            return None
+        finally:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+    return answer
+
+
+def _work_and_exit(work: Callable[[], dict[str, Any]], answer_to: socket.socket) -> NoReturn:
+    try:
+        _die_with_parent()
+        Channel(answer_to).send(json.dumps(work()).encode())
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stderr.flush()
+        os._exit(0)
+
+
+def _die_with_parent() -> None:
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, ctypes.c_ulong(signal.SIGKILL))
+
+
+def main() -> None:
+    """Serve the engine at the other end of the socket that the first argument names."""
+    handle, folder, walls = sys.argv[1:]
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"  # hidden tests need none, and it takes 1 s
+    _die_with_parent()
+    channel = Channel(socket.socket(fileno=int(handle)))
+    suite = load_suite(Path(folder))
+    with contextlib.closing(for_suite(suite, walls=walls == "walls")) as sandbox:
+        Judge(channel, suite, sandbox).serve()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,140 @@
+"""Reports into nbgrader's gradebook, by nbgrader's own converter, one submission at a time.
+
+One writer, no parallel database sessions. A submission whose report stands in the gradebook
+already is left alone, so a run that was killed goes on where it stopped. One that nbgrader can't
+record is named with its reason, and the next one is recorded.
+"""
+
+import shutil
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from nbgrader.api import Gradebook, MissingEntry
+from nbgrader.converters import Autograde, NbGraderException
+from nbgrader.coursedir import CourseDirectory
+
+from autograder.course import Course
+from autograder.database import back_up, create, url
+from autograder.gradebook import NotGradedError, report_of
+from autograder.inert import inert_line
+from autograder.quiet import KeepsProblem, quiet_nbgrader
+from autograder.release import ReleaseError, register
+from autograder.report import Report
+
+__all__ = ["record"]
+
+
+class SubmittedCourse(CourseDirectory):
+    """nbgrader's course directory, where a strange timestamp.txt is no reason to stop."""
+
+    def get_existing_timestamp(self, dest_path: str) -> datetime | None:
+        """Return the time of submission; None when there is none that can be read."""
+        path = Path(dest_path) / "timestamp.txt"
+        if path.is_symlink() or not path.is_file() or path.stat().st_size > 100:
+            return None
+        try:
+            return super().get_existing_timestamp(dest_path)
+        except (AttributeError, ValueError, OverflowError):  # nbgrader's `self.fail` doesn't exist
+            return None
+
+
+class Recorder(KeepsProblem, Autograde):
+    """nbgrader's `autograde` for one submission, with the report to record."""
+
+    report: Report
+
+    def init_notebooks(self) -> None:
+        """Take the one notebook, whatever else lies beside it."""
+        folder = self._format_source(self.coursedir.assignment_id, self.coursedir.student_id)
+        self.assignments = {folder: [str(Path(folder) / f"{self.coursedir.assignment_id}.ipynb")]}
+
+    def init_destination(self, assignment_id: str, student_id: str) -> bool:
+        """Begin afresh: whether there is something to do was decided before."""
+        shutil.rmtree(self._format_dest(assignment_id, student_id), ignore_errors=True)
+        return True
+
+
+def record(
+    course: Course,
+    lab: str,
+    reports: Sequence[Report],
+    on_recorded: Callable[[str], None] = lambda student: None,
+) -> dict[str, str]:
+    """Record graded reports. Returns {student: reason} for those that could not be recorded."""
+    graded = [report for report in reports if report.status == "graded"]
+    problems = {}
+    todo = [report for report in graded if not _is_recorded(course, lab, report)]
+    if todo:
+        create(course.database)
+        _register(course, lab)
+        back_up(course.database)
+    for report in todo:
+        if reason := _record_one(course, lab, report):
+            problems[report.student] = reason
+        on_recorded(report.student)
+    return problems
+
+
+def _register(course: Course, lab: str) -> None:
+    try:
+        register(course, lab)
+    except ReleaseError as error:
+        if "there are submissions" in str(error) or "Cannot add or remove" in str(error):
+            raise ReleaseError(
+                f"{lab}: cells were added to or removed from {course.source(lab)} after "
+                f"submissions were recorded in {course.database}; nbgrader can't take that. "
+                "Restore the cells, or grade into a new course directory with --course."
+            ) from error
+        raise
+
+
+def _is_recorded(course: Course, lab: str, report: Report) -> bool:
+    """Whether this very report stands in the autograded notebook, its scores in the gradebook."""
+    try:
+        nb = nbformat.read(course.autograded(report.student, lab), as_version=4)
+        return _same(report_of(nb), report) and _has_scores(course, lab, report)
+    except (OSError, ValueError, NotGradedError, MissingEntry):
+        return False
+
+
+def _same(recorded: Report, report: Report) -> bool:
+    """Whether two reports say the same; how long grading took doesn't count."""
+    return {**recorded.to_dict(), "seconds": 0} == {**report.to_dict(), "seconds": 0}
+
+
+def _has_scores(course: Course, lab: str, report: Report) -> bool:
+    if not course.database.exists():
+        return False
+    with Gradebook(url(course.database)) as gradebook:
+        part = gradebook.find_submission_notebook(lab, lab, report.student)
+        scores = {grade.name: grade.auto_score for grade in part.grades}
+    return all(scores.get(task.task) == task.score for task in report.tasks)
+
+
+def _record_one(course: Course, lab: str, report: Report) -> str:
+    """Let nbgrader convert one submission. Returns what went wrong, or nothing."""
+    config = _one(course.config(), course, lab, report.student)
+    converter = Recorder(coursedir=SubmittedCourse(config=config), config=config)
+    converter.report = report
+    with quiet_nbgrader():
+        try:
+            converter.start()
+        except Exception as error:  # one submission never stops the batch
+            return _reason(converter.problem or error)
+    return ""
+
+
+def _one(config: Any, course: Course, lab: str, student: str) -> Any:
+    config.CourseDirectory.assignment_id = lab
+    config.CourseDirectory.student_id = student
+    config.CourseDirectory.db_url = url(course.database)
+    config.CourseDirectory.ignore = ["*"]  # copy nothing else that was handed in
+    return config
+
+
+def _reason(error: Exception) -> str:
+    said = inert_line(str(error), 500)
+    return said if isinstance(error, NbGraderException) else f"{type(error).__name__}: {said}"

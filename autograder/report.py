@@ -1,0 +1,115 @@
+"""What the engine says about one submission: plain values, the same as JSON and back."""
+
+from dataclasses import asdict, dataclass, fields
+from enum import StrEnum
+from math import fsum
+from typing import Any, Literal
+
+__all__ = ["Report", "TaskResult", "TestResult", "Verdict", "not_graded"]
+
+Status = Literal["graded", "not_graded"]
+
+
+class Verdict(StrEnum):
+    """How one hidden test ended. Only `passed` earns points."""
+
+    passed = "passed"
+    failed = "failed"
+    timed_out = "timed_out"
+    out_of_memory = "out_of_memory"
+    crashed = "crashed"
+    not_run = "not_run"
+    grader_error = "grader_error"
+
+
+@dataclass(frozen=True)
+class TestResult:
+    """One hidden test. `message` is the author's words or the student's own error, nothing else."""
+
+    __test__ = False  # pytest must not collect this class
+
+    name: str
+    verdict: Verdict
+    points: float
+    max_points: float
+    message: str = ""
+
+
+@dataclass(frozen=True)
+class TaskResult:
+    """One nbgrader grade cell: the sum of its passing tests."""
+
+    task: str
+    score: float
+    max_score: float
+    tests: tuple[TestResult, ...]
+
+    @classmethod
+    def of(cls, task: str, tests: tuple[TestResult, ...]) -> "TaskResult":
+        """Add up the tests of one task."""
+        score, most = fsum(t.points for t in tests), fsum(t.max_points for t in tests)
+        return cls(task, score, most, tests)
+
+
+@dataclass(frozen=True)
+class Report:
+    """One graded submission, or the reason why it could not be graded.
+
+    Attributes:
+        status: `not_graded` means that no score may be recorded: `reason` says why.
+        seconds: wall time that grading took.
+        misconceptions: sentences of the mutants whose failing tests match the student's, by task.
+        suite_digest, seed: what to give again to get the same score again.
+        walls: what stood between the student's code and this machine.
+        notes: what the student's own cells said went wrong, cleaned and bounded.
+    """
+
+    student: str
+    lab: str
+    status: Status
+    reason: str = ""
+    score: float = 0.0
+    max_score: float = 0.0
+    seconds: float = 0.0
+    tasks: tuple[TaskResult, ...] = ()
+    misconceptions: tuple[str, ...] = ()
+    suite_digest: str = ""
+    seed: int = 0
+    walls: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def task(self, name: str) -> TaskResult:
+        """Return the task called `name`; KeyError names those that exist."""
+        for task in self.tasks:
+            if task.task == name:
+                return task
+        known = ", ".join(task.task for task in self.tasks) or "none"
+        raise KeyError(f"no task {name!r} in this report; it has: {known}")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values that `json.dumps` takes as they are."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> "Report":
+        """Rebuild a report. ValueError when a key is missing or unknown."""
+        known = {field.name for field in fields(cls)}
+        if odd := set(data) ^ known:
+            raise ValueError(f"not a report: missing or unknown keys {sorted(odd)}")
+        plain = {**data, "tasks": tuple(_task(task) for task in data["tasks"])}
+        for name in ("misconceptions", "walls", "notes"):
+            plain[name] = tuple(data[name])
+        return cls(**plain)
+
+
+def not_graded(student: str, lab: str, reason: str, **known: Any) -> Report:
+    """Report that a submission has no score, and why."""
+    return Report(student=student, lab=lab, status="not_graded", reason=reason, **known)
+
+
+def _task(data: dict[str, Any]) -> TaskResult:
+    return TaskResult(**{**data, "tests": tuple(_test(test) for test in data["tests"])})
+
+
+def _test(data: dict[str, Any]) -> TestResult:
+    return TestResult(**{**data, "verdict": Verdict(data["verdict"])})

@@ -1,0 +1,101 @@
+"""What the command line prints: a bar while it works, tables at the end.
+
+Students' names and reasons are cleaned first: a terminal obeys what it is told.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from autograder.inert import inert_line
+from autograder.report import Report
+
+if TYPE_CHECKING:
+    from autograder.validate import Row, ValidationResult
+
+__all__ = ["Steps", "grades_table", "list_problems", "show_check", "validation_table"]
+
+
+class Steps:
+    """A progress bar, as a context manager that gives a function to call at each step."""
+
+    def __init__(self, console: Console, what: str, total: int) -> None:
+        columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
+        self._bar = Progress(*columns, TimeElapsedColumn(), console=console, transient=True)
+        self._task = self._bar.add_task(what, total=total)
+
+    def __enter__(self) -> Callable[[], None]:
+        self._bar.start()
+        return lambda: self._bar.advance(self._task)
+
+    def __exit__(self, *error: object) -> None:
+        self._bar.stop()
+
+
+def grades_table(lab: str, reports: Sequence[Report], problems: dict[str, str]) -> Table:
+    """Return the table that ends `grade`; `problems` are the students who were not recorded."""
+    table = Table(title=f"{lab}: {len(reports)} submissions", title_justify="left")
+    table.caption = _walls({report.walls for report in reports if report.status == "graded"})
+    for name in ("student", "score", "max", "status", "seconds", "walls"):
+        right = name in ("score", "max", "seconds", "walls")
+        table.add_column(name, justify="right" if right else "left", overflow="fold")
+    for report in reports:
+        table.add_row(*(escape(value) for value in _grade_row(report, problems)))
+    return table
+
+
+def list_problems(console: Console, reports: Sequence[Report], problems: dict[str, str]) -> None:
+    """Print who has no score, or a score that nbgrader doesn't know, and why."""
+    for report in reports:
+        if report.status != "graded":
+            _say(console, "not graded", report.student, report.reason)
+    for student, reason in problems.items():
+        _say(console, "graded, but not recorded", student, reason)
+
+
+def show_check(console: Console, name: str, ok: bool, detail: str) -> None:
+    """Print one line: whether a wall holds, and what was tried."""
+    sign = "[green]✓[/]" if ok else "[bold red]✗[/]"
+    console.print(f"{sign} [bold]{escape(name)}[/]  {escape(detail)}", soft_wrap=True)
+
+
+def validation_table(result: "ValidationResult") -> Table:
+    """Return the table that ends `validate`: what each answer scores, and which tests it fails."""
+    title = f"{result.lab}: the suite is {'valid' if result.ok else 'NOT valid'}"
+    table = Table(title=title, title_justify="left")
+    for name in ("", "answer", "kind", "score", "max", "what is wrong, or the tests that fail"):
+        table.add_column(name, justify="right" if name in ("score", "max") else "left")
+    for row in result.rows:
+        table.add_row(*_validation_row(row))
+    return table
+
+
+def _grade_row(report: Report, problems: dict[str, str]) -> tuple[str, ...]:
+    ok = report.status == "graded"
+    status = "not recorded" if report.student in problems else report.status.replace("_", " ")
+    score = (f"{report.score:g}", f"{report.max_score:g}") if ok else ("–", "–")
+    walls = str(len(report.walls)) if ok else "–"
+    return inert_line(report.student), *score, status, f"{report.seconds:.2f}", walls
+
+
+def _walls(kinds: set[tuple[str, ...]]) -> str:
+    """Name the walls behind the numbers of the last column."""
+    named = [f"{len(walls)} walls: {', '.join(walls)}" for walls in sorted(kinds) if walls]
+    return "\n".join(named + ["0 walls: graded without a sandbox"] * (() in kinds))
+
+
+def _validation_row(row: "Row") -> tuple[str, ...]:
+    sign = "[green]✓[/]" if row.ok else "[red]✗[/]"
+    score = (f"{row.score:g}", f"{row.max_score:g}")
+    failing = ", ".join(row.failing) if row.kind == "mutant" else ""
+    about = f"[red]{escape(row.problem)}[/]" if row.problem else escape(failing)
+    return sign, escape(row.name), row.kind, *score, about
+
+
+def _say(console: Console, what: str, student: str, reason: str) -> None:
+    shown = escape(f"{inert_line(student)}: {inert_line(reason, 500)}")
+    console.print(f"[bold red]{what}:[/] {shown}", soft_wrap=True)

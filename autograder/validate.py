@@ -1,0 +1,206 @@
+"""Proves that a hidden suite is worth trusting, by grading answers whose worth is known.
+
+The solution and every alternative must get full marks, the untouched notebook none without any
+grader error, and every mutant must lose points in its own task and nowhere else.
+"""
+
+import tempfile
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any, Literal
+
+from autograder.diagnosis import write_matrix
+from autograder.engine import Engine
+from autograder.errors import SuiteError
+from autograder.notebook import Notebook, grade_id, is_check, released, with_answers, write
+from autograder.report import Report
+from autograder.suite import Alternative, Mutant, Suite, load_suite
+
+__all__ = ["Row", "ValidationResult", "validate"]
+
+Kind = Literal["suite", "solution", "alternative", "untouched", "mutant"]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One answer of known worth, and whether the suite sees it so.
+
+    Attributes:
+        problem: what is wrong, in a sentence; empty when all is well.
+        failing: the hidden tests that did not pass, by function name.
+    """
+
+    name: str
+    kind: Kind
+    score: float
+    max_score: float
+    problem: str = ""
+    failing: tuple[str, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """Whether the suite did what it should."""
+        return not self.problem
+
+
+@dataclass(frozen=True)
+class ValidationResult:
+    """All rows, and the matrix {mutant: {test of its task: how it ended}}."""
+
+    lab: str
+    rows: tuple[Row, ...]
+    matrix: dict[str, dict[str, str]]
+
+    @property
+    def ok(self) -> bool:
+        """Whether the suite may be used."""
+        return all(row.ok for row in self.rows)
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    """An answer of known worth, and what should become of it."""
+
+    name: str
+    kind: Kind
+    notebook: Notebook
+    judge: Callable[[Report], str]
+    mutant: Mutant | None = None
+
+
+def validate(
+    lab: str | Path, *, jobs: int = 2, on_row: Callable[[Row], None] = lambda row: None
+) -> ValidationResult:
+    """Check a suite against its solution, alternatives, the untouched notebook and its mutants.
+
+    Writes `matrix.json` beside the suite when all is well. `on_row` is called for each row as soon
+    as it is known. SuiteError when a mutant or an alternative doesn't fit the source notebook.
+    """
+    suite = load_suite(lab)
+    rows, matrix = [_consistent(suite)], {}
+    on_row(rows[0])
+    for candidate, report, outcomes in _graded(suite, list(_candidates(suite)), jobs):
+        rows.append(_row(candidate, report, outcomes))
+        on_row(rows[-1])
+        if candidate.mutant is not None:
+            matrix[candidate.name] = _pattern(suite, candidate.mutant, outcomes)
+    result = ValidationResult(suite.lab, tuple(rows), matrix)
+    if result.ok:
+        write_matrix(suite, {m.name: _entry(m, matrix[m.name]) for m in suite.mutants})
+    return result
+
+
+# --- what is graded ------------------------------------------------------------------------------
+
+
+def _candidates(suite: Suite) -> Iterator[_Candidate]:
+    source = suite.source
+    yield _Candidate("solution", "solution", source, _full_marks)
+    for alternative in suite.alternatives:
+        changed = _changed(suite, alternative, alternative.answers)
+        yield _Candidate(alternative.name, "alternative", changed, _full_marks)
+    yield _Candidate("untouched", "untouched", released(source), _no_marks)
+    for mutant in suite.mutants:
+        changed = _changed(suite, mutant, mutant.edit)
+        yield _Candidate(mutant.name, "mutant", changed, _loses_only(suite, mutant), mutant)
+
+
+def _changed(suite: Suite, change: Alternative | Mutant, answers: Any) -> Notebook:
+    try:
+        return with_answers(suite.source, answers)
+    except (KeyError, ValueError) as error:
+        kind = type(change).__name__.lower()
+        raise SuiteError(f"{suite.lab}: {kind} {change.name!r}: {error.args[0]}") from error
+
+
+def _graded(
+    suite: Suite, candidates: list[_Candidate], jobs: int
+) -> Iterator[tuple[_Candidate, Report, dict[str, str]]]:
+    """Grade all candidates side by side; yield them in their own order."""
+    idle: SimpleQueue[Engine] = SimpleQueue()
+    engines = [Engine(suite) for _ in range(max(1, min(jobs, len(candidates))))]
+    for engine in engines:
+        idle.put(engine)
+
+    def examine(path: Path) -> tuple[Report, dict[str, str]]:
+        engine = idle.get()
+        try:
+            return engine.examine(path, student="validation")
+        finally:
+            idle.put(engine)
+
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(len(engines)) as pool:
+        try:
+            results = pool.map(examine, _written(candidates, Path(folder)))
+            for candidate, (report, outcomes) in zip(candidates, results, strict=True):
+                yield candidate, report, outcomes
+        finally:
+            for engine in engines:
+                engine.close()
+
+
+def _written(candidates: list[_Candidate], folder: Path) -> list[Path]:
+    paths = [folder / f"{index}.ipynb" for index in range(len(candidates))]
+    for candidate, path in zip(candidates, paths, strict=True):
+        write(candidate.notebook, path)
+    return paths
+
+
+# --- what should come out ---------------------------------------------------------------------
+
+
+def _consistent(suite: Suite) -> Row:
+    """The points of the hidden tests are those of the notebook's grade cells."""
+    cells = {
+        grade_id(cell) or "": float(cell["metadata"]["nbgrader"].get("points", 0))
+        for cell in suite.source["cells"]
+        if is_check(cell)
+    }
+    wrong = [
+        f"{name}: {cells.get(name)} in the notebook, {suite.tasks.get(name)} in the tests"
+        for name in sorted(cells.keys() | suite.tasks.keys())
+        if cells.get(name) != suite.tasks.get(name)
+    ]
+    total = sum(suite.tasks.values())
+    return Row("points", "suite", total, total, "; ".join(wrong))
+
+
+def _row(candidate: _Candidate, report: Report, outcomes: dict[str, str]) -> Row:
+    problem = report.reason if report.status == "not_graded" else candidate.judge(report)
+    failing = tuple(name for name, kind in outcomes.items() if kind != "passed")
+    name, kind = candidate.name, candidate.kind
+    return Row(name, kind, report.score, report.max_score, problem, failing)
+
+
+def _full_marks(report: Report) -> str:
+    lost = [task.task for task in report.tasks if task.score != task.max_score]
+    return f"should get full marks, loses some in {', '.join(lost)}" if lost else ""
+
+
+def _no_marks(report: Report) -> str:
+    gained = [task.task for task in report.tasks if task.score != 0]
+    return f"should get no marks, gets some in {', '.join(gained)}" if gained else ""
+
+
+def _loses_only(suite: Suite, mutant: Mutant) -> Callable[[Report], str]:
+    def judge(report: Report) -> str:
+        lost = {task.task for task in report.tasks if task.score != task.max_score}
+        if mutant.task not in lost:
+            return f"is not caught: loses nothing in {mutant.task}"
+        if beyond := sorted(lost - {mutant.task, *mutant.also}):
+            return f"loses points in {', '.join(beyond)} too"
+        return ""
+
+    return judge
+
+
+def _pattern(suite: Suite, mutant: Mutant, outcomes: dict[str, str]) -> dict[str, str]:
+    own = [spec.function for spec in suite.tests if spec.task == mutant.task]
+    return {name: outcomes.get(name, "not_run") for name in own}
+
+
+def _entry(mutant: Mutant, tests: dict[str, str]) -> dict[str, Any]:
+    return {"task": mutant.task, "misconception": mutant.misconception, "tests": tests}

