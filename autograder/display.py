@@ -5,7 +5,6 @@ nbgrader converts this copy and formgrader shows it. The engine never sees it: i
 """
 
 import re
-from collections.abc import Iterator
 from typing import Any
 
 from autograder import notebook
@@ -22,43 +21,34 @@ def display_copy(source: notebook.Notebook, submitted: notebook.Notebook) -> not
 
     Nothing else of the submission is kept: no metadata, no output, no attachment.
     """
-    released = notebook.released(source)
-    code, texts = iter(notebook.rebuild(source, submitted)), _own_texts(released, submitted)
+    released, run = notebook.released(source), notebook.rebuild(source, submitted)
+    code = {cell.label: cell.source for cell in run if cell.label}
+    own = _own_cells(released, submitted, run)
     shown: list[notebook.Notebook] = []
     for base in released["cells"]:
-        if base["cell_type"] == "code" and not notebook.is_check(base):
-            shown += _up_to(base, code)
-        elif notebook.is_answer(base):
-            shown.append(_filled(base, _written(base, submitted)))
-        else:
-            shown.append(base)
-        shown += [_added("markdown", text) for text in texts.get(_name(base), [])]
-    shown += [_added("code", cell.source) for cell in code]
+        if notebook.is_answer(base):
+            base = _filled(base, code.get(_name(base)) or _written(base, submitted))
+        shown += [base, *own.get(_name(base), [])]
     return {**released, "cells": _with_ids(shown), "nbformat": 4, "nbformat_minor": 5}
 
 
-def _up_to(base: notebook.Notebook, code: Iterator[notebook.Cell]) -> list[notebook.Notebook]:
-    """Take the cells that run up to and including the one that stands for `base`."""
-    own: list[notebook.Notebook] = []
-    label = notebook.grade_id(base) or ""
-    for cell in code:
-        if cell.label == label and (label or cell.source == base["source"]):
-            return [*own, _filled(base, cell.source)]
-        own.append(_added("code", cell.source))
-    return [*own, base]
-
-
-def _own_texts(released: notebook.Notebook, submitted: notebook.Notebook) -> dict[str, list[str]]:
-    """Return {released cell that they follow: Markdown cells that the student added}."""
+def _own_cells(
+    released: notebook.Notebook, submitted: notebook.Notebook, run: list[notebook.Cell]
+) -> dict[str, list[notebook.Notebook]]:
+    """Return {released cell that they follow: cells that the student added or rewrote}."""
     known = {_name(cell): cell["source"] for cell in released["cells"]}
-    texts: dict[str, list[str]] = {}
+    sources = set(known.values())
+    numbers = {cell.number for cell in run if not cell.label and cell.source not in sources}
+    own: dict[str, list[notebook.Notebook]] = {}
     latest = next(iter(known), "")
-    for cell in submitted["cells"]:
-        if _name(cell) in known:
-            latest = _name(cell)
-        elif cell.get("cell_type") == "markdown" and cell["source"] not in known.values():
-            texts.setdefault(latest, []).append(cell["source"])
-    return texts
+    for number, cell in enumerate(submitted["cells"], start=1):
+        latest = _name(cell) if _name(cell) in known else latest
+        text = cell.get("cell_type") == "markdown" and _name(cell) not in known
+        if number in numbers:
+            own.setdefault(latest, []).append(_added("code", cell["source"]))
+        elif text and cell["source"] not in sources:
+            own.setdefault(latest, []).append(_added("markdown", cell["source"]))
+    return own
 
 
 def _written(base: notebook.Notebook, submitted: notebook.Notebook) -> str:

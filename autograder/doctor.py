@@ -7,6 +7,7 @@ import inspect
 import platform
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from textwrap import dedent
 
 from autograder.errors import GraderError, StudentError, WorkerLost
 from autograder.notebook import Cell
@@ -48,7 +49,7 @@ def examine() -> Iterator[Check]:
 
 def attempt(sandbox: Sandbox, tried: Callable[[], bool]) -> Check:
     """Let a fresh worker try to get through one wall."""
-    session = Session(sandbox, [Cell(inspect.getsource(tried), 1)], _LIMITS, 0)
+    session = Session(sandbox, [Cell(dedent(inspect.getsource(tried)), 1)], _LIMITS, 0)
     try:
         how = _how_it_went(session, tried)
     finally:

@@ -70,7 +70,12 @@ class RemoteObject:
         return self._session.ask("item", self, key)
 
     def __len__(self) -> int:
-        length = self._session.ask("length", self)
+        try:
+            length = self._session.ask("length", self)
+        except StudentError as error:
+            if error.kind == "TypeError":  # so that list(...) goes on to iterate
+                raise TypeError(error.raised.message) from error
+            raise
         return length if type(length) is int and 0 <= length < 2**63 else 0
 
     def __iter__(self) -> Iterator[Any]:

@@ -76,7 +76,6 @@ class Session:
 
     def begin_test(self, seconds: float) -> None:
         """Get ready for a test that may take so long. NotRunError when no worker can be had."""
-        self.asked = 0
         self._callbacks.clear()
         self._check_total()
         if self._broken is not None:
@@ -85,6 +84,7 @@ class Session:
             self._start()
         self._budget = Meter(f"this test ran longer than {seconds:g} s", seconds)
         self.ask("seed", self._seed)
+        self.asked = 0
 
     def close(self) -> None:
         """Kill the worker and all it started. SandboxError when that can't be done."""

@@ -320,5 +320,11 @@ def _load(path: Path) -> ModuleType:
         raise SuiteError(f"{path.name} can't be imported")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    except SuiteError:
+        raise
+    except Exception as error:
+        why = f"{type(error).__name__}: {error}"
+        raise SuiteError(f"{path.parent.name}/{path.name} can't be imported: {why}") from error
     return module

@@ -68,7 +68,8 @@ def validation_table(result: "ValidationResult") -> Table:
     title = f"{result.lab}: the suite is {'valid' if result.ok else 'NOT valid'}"
     table = Table(title=title, title_justify="left")
     for name in ("", "answer", "kind", "score", "max", "what is wrong, or the tests that fail"):
-        table.add_column(name, justify="right" if name in ("score", "max") else "left")
+        right = name in ("score", "max")
+        table.add_column(name, justify="right" if right else "left", overflow="fold")
     for row in result.rows:
         table.add_row(*_validation_row(row))
     return table
@@ -91,7 +92,8 @@ def _walls(kinds: set[tuple[str, ...]]) -> str:
 def _validation_row(row: "Row") -> tuple[str, ...]:
     sign = "[green]✓[/]" if row.ok else "[red]✗[/]"
     score = (f"{row.score:g}", f"{row.max_score:g}")
-    failing = ", ".join(row.failing) if row.kind == "mutant" else ""
+    names = [name.removeprefix("test_") for name in row.failing]
+    failing = ", ".join(names) if row.kind == "mutant" else ""
     about = f"[red]{escape(row.problem)}[/]" if row.problem else escape(failing)
     return sign, escape(row.name), row.kind, *score, about
 

@@ -31,7 +31,8 @@ def main() -> int:
         print(f"\n── {name} " + "─" * (70 - len(name)), flush=True)
         began = time.perf_counter()
         status = subprocess.run(command, cwd=ROOT).returncode
-        print(f"── {name}: {'failed' if status else 'passed'} in {time.perf_counter() - began:.0f} s")
+        seconds = time.perf_counter() - began
+        print(f"── {name}: {'failed' if status else 'passed'} in {seconds:.0f} s")
         if status:
             failed.append(name)
     print()

@@ -149,7 +149,8 @@ class Sandbox:
         self._process = self._socket = self._staged = self._log = None
 
     def spawn(self, limits: dict[str, Any]) -> Worker:
-        """Fork a worker. SandboxError when the zygote doesn't answer."""
+        """Fork a worker; one that still runs is ended. SandboxError when no answer comes."""
+        self._hang_up()
         ours, theirs = socket.socketpair()
         with theirs:
             message = json.dumps({"op": "spawn", **limits}).encode()

@@ -210,6 +210,15 @@ def test_validate_shows_every_answer_of_known_worth(run):
     assert re.search(r"✓ │ add-is-mul │ mutant", said)
 
 
+@pytest.mark.parametrize(("holds", "code", "sign"), [(True, 0, "✓"), (False, 3, "✗")])
+def test_doctor_shows_each_wall(run, monkeypatch, holds, code, sign):
+    from autograder import doctor
+
+    checks = [doctor.Check("Python", True, "3"), doctor.Check("no network", holds, "[tried] it")]
+    monkeypatch.setattr(doctor, "examine", lambda: iter(checks))
+    assert run("doctor") == (code, f"✓ Python 3 {sign} no network [tried] it")
+
+
 def test_hostile_names_reach_no_terminal(run, hand_in):
     hand_in("\x1b[31m[bold]x", raw="{")
     _, said = run("grade", "toy")

@@ -91,6 +91,19 @@ def test_own_cells_follow_the_cell_that_they_followed(shown):
     assert len(ids) == len(set(ids))
 
 
+def test_explorations_that_are_not_run_stand_where_they_stood(course, hand_in):
+    source = notebook.read(course.source("toy"))
+    explore = {"cell_type": "code", "id": "look", "source": "add(1, 2)"}
+    source["cells"][4:4] = [{**explore, "metadata": {"tags": ["explore"]}}]
+    submitted = notebook.read(hand_in("ann", mul="return a * b"))
+    submitted["cells"][4:4] = [{**explore, "metadata": {}}]
+    assert _names(display_copy(source, submitted)) == [*RELEASED[:4], "look", *RELEASED[4:]]
+    submitted["cells"][4] = {**explore, "source": "add(3, 4)", "metadata": {}}
+    sources = [cell["source"] for cell in display_copy(source, submitted)["cells"]]
+    assert sources[4:6] == ["add(1, 2)", "add(3, 4)"]
+    assert sources[6] == "def mul(a, b):\n    return a * b\n"
+
+
 HOSTILE = """<script>alert(1)</script> <img src=x onerror=alert(2)>
 [link](javascript:alert(3)) ![picture](https://tracker.example/x.png) <https://evil.example>
 [ref]: javascript:alert(4)

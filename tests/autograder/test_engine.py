@@ -1,0 +1,244 @@
+"""Whole submissions through a warm engine, on a small suite with every kind of value."""
+
+import json
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from autograder import judge, notebook
+from autograder.engine import Engine, grade
+from autograder.errors import SandboxError
+from autograder.report import Verdict
+from autograder.runners.local import Submission, grade_all
+from autograder.suite import load_suite
+
+TOY = Path(__file__).parent / "fixtures" / "toy"
+
+
+@pytest.fixture(scope="module")
+def suite():
+    return load_suite(TOY)
+
+
+@pytest.fixture(scope="module")
+def engine(suite):
+    with Engine(suite) as engine:
+        yield engine
+
+
+@pytest.fixture
+def hand_in(suite, tmp_path):
+    """Return a function that writes the solution with some answers changed."""
+
+    def hand_in(base=None, **answers):
+        changes = {f"{name}-answer": answer for name, answer in answers.items()}
+        nb = notebook.with_answers(base or suite.source, changes)
+        path = tmp_path / "a folder" / "toy.ipynb"
+        notebook.write(nb, path)
+        return path
+
+    return hand_in
+
+
+def verdicts(report, task):
+    return [test.verdict for test in report.task(task).tests]
+
+
+def test_the_solution_gets_full_marks_and_the_report_says_how(engine, suite):
+    report = engine.grade(suite.notebook, student="ada", seed=7)
+    assert (report.status, report.score, report.max_score) == ("graded", 10.0, 10.0)
+    assert (report.student, report.lab, report.seed) == ("ada", "toy", 7)
+    assert report.suite_digest == suite.digest
+    assert report.walls == ("bubblewrap", "seccomp", "landlock", "rlimits", "watchdog")
+    assert report.notes == ()
+    assert report.task("count").tests[1].name == "An empty text has no bigrams."
+
+
+def test_the_untouched_notebook_gets_nothing(engine, suite, hand_in):
+    report = engine.grade(hand_in(notebook.released(suite.source)), student="bob")
+    assert (report.status, report.score) == ("graded", 0.0)
+    assert verdicts(report, "scale") == [Verdict.failed] * 3
+    said = report.task("scale").tests[0].message
+    assert said.startswith("Your code raised NotImplementedError (cell 3, line 3). Multiply every")
+
+
+def test_a_wrong_answer_loses_its_own_points_and_reads_the_hint(engine, hand_in):
+    report = engine.grade(hand_in(scale="def scale(x, k):\n    return x + k"), student="bob")
+    assert report.score == 10 - 2
+    test = report.task("scale").tests[0]
+    assert (test.verdict, test.points, test.max_points) == (Verdict.failed, 0.0, 2.0)
+    assert test.message == "Scale(x, 7) is wrong. Multiply every element by the factor."
+
+
+def test_a_missing_function_is_named(engine, hand_in):
+    report = engine.grade(hand_in(scale=""), student="bob")
+    assert report.task("scale").tests[0].message.startswith("Your notebook defines no `scale`.")
+
+
+def test_a_test_whose_prerequisite_failed_is_not_run(engine, hand_in):
+    report = engine.grade(hand_in(count="def count_bigrams(t): return {}"), student="bob")
+    assert verdicts(report, "count") == [Verdict.failed, Verdict.not_run]
+    said = report.task("count").tests[1].message
+    assert said == "Not run: “Neighbours are counted as tuples.” must pass first."
+
+
+@pytest.mark.parametrize("returned", ["None", "4", "'x'", "[]", "object()", "{1: 2}", "[1]"])
+def test_values_that_a_test_cannot_use_are_failures_of_the_answer(engine, hand_in, returned):
+    answer = f"class Walker:\n    items = last = {returned}\n"
+    answer += f"    def __init__(self, x): pass\n    def best(self, f): return {returned}"
+    report = engine.grade(hand_in(walk=answer), student="bob")
+    assert report.status == "graded"
+    assert report.score == 7.0
+
+
+def test_a_cell_that_raises_costs_only_what_it_defines(engine, hand_in):
+    report = engine.grade(hand_in(scale="1 / 0\ndef scale(x, k): return k * x"), student="bob")
+    assert report.score == 6.0
+    assert report.notes == ("Cell 3, line 1 raised ZeroDivisionError: division by zero",)
+
+
+def test_a_notebook_that_cannot_be_read_is_not_graded_and_the_next_one_is(engine, suite, tmp_path):
+    broken = tmp_path / "broken.ipynb"
+    broken.write_text("{")
+    report = engine.grade(broken, student="eve")
+    assert (report.status, report.score, report.tasks) == ("not_graded", 0.0, ())
+    assert "broken.ipynb is not a notebook: it is not JSON" in report.reason
+    report = engine.grade(tmp_path / "gone.ipynb", student="eve")
+    assert "gone.ipynb can't be opened: No such file" in report.reason
+    assert engine.grade(suite.notebook, student="ada").score == 10.0
+
+
+def test_the_same_twice_is_the_same_whatever_came_between(engine, suite, hand_in):
+    def once(student, seed):
+        report = engine.grade(suite.notebook, student=student, seed=seed).to_dict()
+        return {**report, "seconds": 0}
+
+    first = once("ada", 1)
+    engine.grade(hand_in(scale="while True: pass"), student="eve")
+    assert once("ada", 1) == first
+
+
+def test_seeds_depend_on_student_seed_and_answers(suite):
+    cells = notebook.rebuild(suite.source, suite.source)
+    seeds = {
+        judge.seed_of(suite, "ada", 1, cells),
+        judge.seed_of(suite, "bob", 1, cells),
+        judge.seed_of(suite, "ada", 2, cells),
+        judge.seed_of(suite, "ada", 1, cells[1:]),
+    }
+    assert len(seeds) == 4
+    assert judge.seed_of(suite, "ada", 1, cells) in seeds
+
+
+def test_a_misconception_is_told_when_the_pattern_is_a_mutants(engine, suite, hand_in, tmp_path):
+    matrix = suite.path / "matrix.json"
+    entry = {
+        "task": "scale",
+        "misconception": "Scaling multiplies; it does not add.",
+        "tests": {
+            "test_scales_an_array": "failed",
+            "test_leaves_its_argument_alone": "passed",
+            "test_refuses_none": "passed",
+        },
+    }
+    saved = matrix.read_text() if matrix.exists() else None
+    matrix.write_text(json.dumps({"suite_digest": suite.digest, "mutants": {"adds": entry}}))
+    try:
+        wrong = engine.grade(hand_in(scale="def scale(x, k): return k + x"), student="bob")
+        other = engine.grade(hand_in(scale="def scale(x, k): return 1"), student="bob")
+    finally:
+        matrix.unlink() if saved is None else matrix.write_text(saved)
+    assert wrong.misconceptions == ("Scaling multiplies; it does not add.",)
+    assert other.misconceptions == ()
+
+
+# --- faults of ours ---
+
+
+def suite_with(tmp_path, test, **toml):
+    folder = tmp_path / "odd suite"
+    folder.mkdir()
+    lines = ['notebook = "toy.ipynb"', *(f"{key} = {value}" for key, value in toml.items())]
+    (folder / "lab.toml").write_text("\n".join(lines))
+    (folder / "toy.ipynb").write_text((TOY / "toy.ipynb").read_text())
+    (folder / "test_odd.py").write_text(f"from autograder.suite import *\n\n{test}\n")
+    return load_suite(folder)
+
+
+def test_an_error_in_a_hidden_test_is_our_fault_and_shows_no_value(tmp_path):
+    test = '@task("scale", points=1)\ndef test_odd(student):\n    """Odd."""\n    {}["secret"]'
+    report = grade(TOY / "toy.ipynb", suite_with(tmp_path, test, data="[]"), student="ada")
+    assert (report.status, report.score) == ("not_graded", 0.0)
+    assert report.reason == "grader error: test_odd: KeyError at test_odd.py:6"
+
+
+def test_a_suite_that_does_not_even_load_is_our_fault(tmp_path):
+    report = grade(TOY / "toy.ipynb", suite_with(tmp_path, "import no_such_thing"), student="ada")
+    assert report.status == "not_graded"
+    assert "No module named 'no_such_thing'" in report.reason
+
+
+def test_a_sandbox_that_does_not_start_grades_nothing_and_scores_nothing(tmp_path):
+    suite = suite_with(tmp_path, "", preload='["no_such_module"]')
+    with Engine(suite) as engine:
+        report = engine.grade(TOY / "toy.ipynb", student="ada")
+        assert (report.status, report.score) == ("not_graded", 0.0)
+        assert "did not start" in report.reason
+        with pytest.raises(SandboxError, match="No module named 'no_such_module'"):
+            engine.start()
+    with pytest.raises(SandboxError, match="no_such_module"):
+        list(grade_all([Submission("ada", TOY / "toy.ipynb")], suite))
+
+
+def test_a_fork_of_ours_that_dies_is_reported_and_tried_again(tmp_path):
+    test = '@task("scale", points=1)\ndef test_odd():\n    """Odd."""\n    import os; os._exit(0)'
+    report = grade(TOY / "toy.ipynb", suite_with(tmp_path, test), student="ada")
+    assert report.status == "not_graded"
+    assert report.reason == "the process that grades it died or never ended"
+
+
+def test_a_killed_judge_or_zygote_is_replaced(suite):
+    with Engine(suite) as engine:
+        engine.start()
+        os.kill(engine._judge.pid, signal.SIGKILL)
+        assert engine.grade(suite.notebook, student="ada").score == 10.0
+        children = Path(f"/proc/{engine._judge.pid}/task/{engine._judge.pid}/children")
+        bubblewrap = int(children.read_text().split()[0])
+        os.kill(bubblewrap, signal.SIGKILL)
+        assert engine.grade(suite.notebook, student="ada").score == 10.0
+
+
+def test_nothing_is_left_when_the_engine_is_closed(suite):
+    with Engine(suite) as engine:
+        engine.start()
+        pid = engine._judge.pid
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        assert children
+    until = time.monotonic() + 20
+    while any(Path(f"/proc/{child}").exists() for child in children):
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
+# --- many at once ---
+
+
+def test_a_class_is_graded_side_by_side_with_the_same_scores(suite, hand_in, tmp_path):
+    wrong = hand_in(scale="def scale(x, k): return x")
+    everyone = [Submission(f"student{n}", wrong if n % 3 else suite.notebook) for n in range(7)]
+    everyone.append(Submission("gone", tmp_path / "gone.ipynb"))
+    reports = {report.student: report for report in grade_all(everyone, suite, jobs=2)}
+    assert {name: report.score for name, report in reports.items()} == {
+        "gone": 0.0,
+        **{f"student{n}": 7.0 if n % 3 else 10.0 for n in range(7)},
+    }
+    assert reports["gone"].status == "not_graded"
+
+
+def test_without_walls_the_report_shows_none(suite):
+    with Engine(suite, walls=False) as engine:
+        report = engine.grade(suite.notebook, student="author")
+    assert (report.score, report.walls) == (10.0, ())

@@ -1,0 +1,113 @@
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from autograder import notebook
+from autograder.diagnosis import misconceptions, read_matrix, write_matrix
+from autograder.errors import SuiteError
+from autograder.suite import load_suite
+from autograder.validate import validate
+
+TOY = Path(__file__).parent / "fixtures" / "toy"
+
+
+@pytest.fixture
+def folder(tmp_path):
+    target = tmp_path / "toy"
+    shutil.copytree(TOY, target, ignore=shutil.ignore_patterns("__pycache__", "matrix.json"))
+    return target
+
+
+def rows(result):
+    return {row.name: row for row in result.rows}
+
+
+def test_a_good_suite_is_proven_good_and_its_matrix_kept(folder):
+    seen = []
+    result = validate(folder, on_row=seen.append)
+    assert result.ok
+    assert tuple(seen) == result.rows
+    assert [(row.kind, row.score) for row in result.rows] == [
+        ("suite", 10.0),
+        ("solution", 10.0),
+        ("alternative", 10.0),
+        ("alternative", 10.0),
+        ("untouched", 0.0),
+        ("mutant", 8.0),
+        ("mutant", 7.0),
+        ("mutant", 9.0),
+    ]
+    assert rows(result)["unigrams"].failing == ("test_counts_bigrams", "test_counts_nothing")
+    suite = load_suite(folder)
+    assert read_matrix(suite)["adds"] == {
+        "task": "scale",
+        "misconception": "Scaling multiplies; it does not add.",
+        "tests": result.matrix["adds"],
+    }
+    assert misconceptions(suite, result.matrix["adds"]) == ("Scaling multiplies; it does not add.",)
+
+
+def change(folder, file, old, new):
+    text = (folder / file).read_text()
+    assert old in text
+    (folder / file).write_text(text.replace(old, new))
+
+
+def test_every_way_of_being_wrong_is_found(folder):
+    change(folder, "mutants.py", '("*", "+")', '("factor):", "factor, *more):")')
+    change(folder, "alternatives.py", "np.multiply(x, k)", "np.add(x, k)")
+    change(folder, "toy.ipynb", '"points": 4', '"points": 5')
+    result = validate(folder)
+    assert not result.ok
+    problems = {row.name: row.problem for row in result.rows if not row.ok}
+    assert problems == {
+        "points": "scale: 5.0 in the notebook, 4.0 in the tests",
+        "np.multiply": "should get full marks, loses some in scale",
+        "adds": "is not caught: loses nothing in scale",
+    }
+    assert not (folder / "matrix.json").exists()
+
+
+def test_a_mutant_that_breaks_more_than_its_task_is_found(folder):
+    change(
+        folder,
+        "mutants.py",
+        '{"scale-answer": ("*", "+")}',
+        '{"scale-answer": ("*", "+"), "count-answer": "1/0"}',
+    )
+    result = validate(folder)
+    assert rows(result)["adds"].problem == "loses points in count too"
+
+
+def test_an_untouched_notebook_that_gets_marks_is_found(folder):
+    answer = (
+        "def scale(x, factor):\n    return x * factor\n    ### BEGIN SOLUTION\n    ### END SOLUTION"
+    )
+    path = folder / "toy.ipynb"
+    nb = notebook.with_answers(notebook.read(path), {"scale-answer": answer})
+    notebook.write(nb, path)
+    assert rows(validate(folder))["untouched"].problem == "should get no marks, gets some in scale"
+
+
+def test_an_edit_that_does_not_fit_names_its_mutant(folder):
+    change(folder, "mutants.py", '("*", "+")', '("no such text", "+")')
+    with pytest.raises(SuiteError, match="toy: mutant 'adds': the edit of scale-answer must match"):
+        validate(folder)
+
+
+def test_the_matrix_of_another_version_of_the_suite_is_not_used(folder):
+    suite = load_suite(folder)
+    write_matrix(suite, {"adds": {"misconception": "x", "tests": {"a": "failed"}}})
+    assert misconceptions(suite, {"a": "failed"}) == ("x",)
+    change(folder, "lab.toml", "restarts = 3", "restarts = 4")
+    assert read_matrix(load_suite(folder)) == {}
+
+
+def test_code_that_only_raises_is_no_misconception(folder):
+    suite = load_suite(folder)
+    tests = {"a": "raised", "b": "not_run"}
+    write_matrix(suite, {"stub": {"misconception": "x", "tests": tests}})
+    assert misconceptions(suite, tests) == ()
+    assert json.loads((folder / "matrix.json").read_text())["suite_digest"] == suite.digest
