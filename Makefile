@@ -83,7 +83,7 @@ validate: .venv/.installed
 	@$(PY) -m autograder validate $(LAB)
 
 lab: labs
-	@$(PY) -m jupyterlab --notebook-dir=labs
+	@$(PY) -m jupyterlab --ServerApp.root_dir=labs --LabApp.news_url=None --LabApp.extension_manager=readonly
 
 formgrader: .venv/.installed
 	@$(PY) -m autograder formgrader --course $(CLASS)

@@ -104,7 +104,9 @@ def write_feedback(course: Course, lab: str, students: list[str]) -> dict[str, s
     problems = {}
     for student in students:
         if not course.autograded(student, lab).exists():
-            problems[student] = "no recorded scores; run `autograder grade` first"
+            problems[student] = (
+                "no recorded scores: it could not be graded, or `autograder grade` has not run yet"
+            )
         elif reason := _write_one(course, lab, student):
             problems[student] = reason
     return problems

@@ -238,9 +238,10 @@ def rebuild(source_nb: Notebook, submitted_nb: Notebook) -> list[Cell]:
     """Return the code cells to run: the released notebook with the student's answers put in.
 
     Released cells stand in their released order, whatever was deleted, moved, unlocked, retyped
-    or renamed. Visible checks are left out, and so are cells that the author tagged `explore`, as
-    long as the student left them as they were. Code cells that the student added, or changed
-    where the lab leaves them open, follow the released cell that they followed.
+    or renamed. Visible checks are left out, and so are cells that the author tagged `explore`,
+    whatever the student made of them: the lab promises that they cost nothing. Code cells that
+    the student added, or changed where the lab leaves them open, follow the released cell that
+    they followed.
     """
     base, submitted = released(source_nb)["cells"], submitted_nb["cells"]
     places = _recognise(base, submitted)
@@ -279,6 +280,8 @@ def _is_own(cell: dict[str, Any], base: list[dict[str, Any]], place: int | None)
     """Whether the student added this cell, or changed one that nbgrader does not manage."""
     if place is None:
         return True
+    if is_exploration(base[place]):
+        return False
     return grade_id(base[place]) is None and cell["source"] != base[place]["source"]
 
 

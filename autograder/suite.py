@@ -184,7 +184,9 @@ class Suite:
         path: the suite's folder.
         notebook: the instructor's source notebook, with solutions.
         forbidden: modules that can't be imported while the lab is graded.
-        preload: modules imported before any student code, once for all submissions.
+        preload: modules imported before any student code, once for all submissions. For labs that
+            train, name `torch._dynamo` and `torch._inductor` too: the first optimiser imports
+            them, which costs a second or more in every submission.
         data: files beside the source notebook that the student's code may read.
         digest: changes when a test, a limit or the source notebook changes.
     """

@@ -1,7 +1,8 @@
 """Proves that a hidden suite is worth trusting, by grading answers whose worth is known.
 
 The solution and every alternative must get full marks, the untouched notebook none without any
-grader error, and every mutant must lose points in its own task and nowhere else.
+grader error, and every mutant must lose points in its own task and nowhere else. Each is graded
+with several seeds, because each student's tests draw other inputs: what holds by luck is found.
 """
 
 import tempfile
@@ -21,6 +22,8 @@ from autograder.suite import Alternative, Mutant, Suite, load_suite
 
 __all__ = ["Row", "ValidationResult", "validate"]
 
+_SEEDS = (0, 1)
+_Graded = tuple[Report, dict[str, str]]
 Kind = Literal["suite", "solution", "alternative", "untouched", "mutant"]
 
 
@@ -82,11 +85,11 @@ def validate(
     suite = load_suite(lab)
     rows, matrix = [_consistent(suite)], {}
     on_row(rows[0])
-    for candidate, report, outcomes in _graded(suite, list(_candidates(suite)), jobs):
-        rows.append(_row(candidate, report, outcomes))
+    for candidate, graded in _graded(suite, list(_candidates(suite)), jobs):
+        rows.append(_row(candidate, graded))
         on_row(rows[-1])
         if candidate.mutant is not None:
-            matrix[candidate.name] = _pattern(suite, candidate.mutant, outcomes)
+            matrix[candidate.name] = _pattern(suite, candidate.mutant, graded)
     result = ValidationResult(suite.lab, tuple(rows), matrix)
     if result.ok:
         write_matrix(suite, {m.name: _entry(m, matrix[m.name]) for m in suite.mutants})
@@ -118,25 +121,24 @@ def _changed(suite: Suite, change: Alternative | Mutant, answers: Any) -> Notebo
 
 def _graded(
     suite: Suite, candidates: list[_Candidate], jobs: int
-) -> Iterator[tuple[_Candidate, Report, dict[str, str]]]:
-    """Grade all candidates side by side; yield them in their own order."""
+) -> Iterator[tuple[_Candidate, list[_Graded]]]:
+    """Grade all candidates side by side, once with each seed; yield them in their own order."""
     idle: SimpleQueue[Engine] = SimpleQueue()
     engines = [Engine(suite) for _ in range(max(1, min(jobs, len(candidates))))]
     for engine in engines:
         idle.put(engine)
 
-    def examine(path: Path) -> tuple[Report, dict[str, str]]:
+    def examine(path: Path) -> list[_Graded]:
         engine = idle.get()
         try:
-            return engine.examine(path, student="validation")
+            return [engine.examine(path, student="validation", seed=seed) for seed in _SEEDS]
         finally:
             idle.put(engine)
 
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(len(engines)) as pool:
         try:
             results = pool.map(examine, _written(candidates, Path(folder)))
-            for candidate, (report, outcomes) in zip(candidates, results, strict=True):
-                yield candidate, report, outcomes
+            yield from zip(candidates, results, strict=True)
         finally:
             for engine in engines:
                 engine.close()
@@ -168,11 +170,20 @@ def _consistent(suite: Suite) -> Row:
     return Row("points", "suite", total, total, "; ".join(wrong))
 
 
-def _row(candidate: _Candidate, report: Report, outcomes: dict[str, str]) -> Row:
-    problem = report.reason if report.status == "not_graded" else candidate.judge(report)
-    failing = tuple(name for name, kind in outcomes.items() if kind != "passed")
-    name, kind = candidate.name, candidate.kind
-    return Row(name, kind, report.score, report.max_score, problem, failing)
+def _row(candidate: _Candidate, graded: list[_Graded]) -> Row:
+    """Sum up what every seed said: the first problem, and the tests that failed with any."""
+    problems = [_problem(candidate, report) for report, _ in graded]
+    failing = {name: 0 for _, tests in graded for name, kind in tests.items() if kind != "passed"}
+    report, name, kind = graded[0][0], candidate.name, candidate.kind
+    problem = next((problem for problem in problems if problem), "")
+    return Row(name, kind, report.score, report.max_score, problem, tuple(failing))
+
+
+def _problem(candidate: _Candidate, report: Report) -> str:
+    if report.status == "not_graded":
+        return report.reason
+    problem = candidate.judge(report)
+    return f"{problem} (with seed {report.seed})" if problem and report.seed else problem
 
 
 def _full_marks(report: Report) -> str:
@@ -197,9 +208,11 @@ def _loses_only(suite: Suite, mutant: Mutant) -> Callable[[Report], str]:
     return judge
 
 
-def _pattern(suite: Suite, mutant: Mutant, outcomes: dict[str, str]) -> dict[str, str]:
+def _pattern(suite: Suite, mutant: Mutant, graded: list[_Graded]) -> dict[str, str]:
+    """Say how each test of the mutant's task ended; one that depends on the seed says nothing."""
     own = [spec.function for spec in suite.tests if spec.task == mutant.task]
-    return {name: outcomes.get(name, "not_run") for name in own}
+    ended = {name: {tests.get(name, "not_run") for _, tests in graded} for name in own}
+    return {name: kinds.pop() for name, kinds in ended.items() if len(kinds) == 1}
 
 
 def _entry(mutant: Mutant, tests: dict[str, str]) -> dict[str, Any]:

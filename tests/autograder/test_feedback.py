@@ -134,7 +134,9 @@ def test_the_page_is_bounded(page, toy_report):
 
 def test_who_has_no_recorded_scores_is_named(course):
     problems = write_feedback(course, "toy", ["ghost"])
-    assert problems == {"ghost": "no recorded scores; run `autograder grade` first"}
+    assert problems == {
+        "ghost": "no recorded scores: it could not be graded, or `autograder grade` has not run yet"
+    }
 
 
 def test_writing_it_again_replaces_it(course, hand_in, toy_report):

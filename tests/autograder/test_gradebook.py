@@ -17,7 +17,8 @@ from autograder.report import Report
 
 def _nbgrader(course, *command, home=None):
     """Run nbgrader in the class's folder; nothing but the folder tells it which course it is."""
-    environment = {name: value for name, value in os.environ.items() if "JUPYTER" not in name}
+    ours = ("JUPYTER", "IPYTHON", "MPL")
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(ours)}
     environment |= {"HOME": str(home or course.root), "PATH": "/usr/bin:/bin"}
     program = Path(sys.executable).with_name("nbgrader")
     done = subprocess.run(

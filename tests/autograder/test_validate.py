@@ -55,6 +55,25 @@ def change(folder, file, old, new):
     (folder / file).write_text(text.replace(old, new))
 
 
+def test_what_passes_by_luck_is_found(folder):
+    change(folder, "test_toy.py", "7.0 * x, what", "(7.0 + (seed % 2)) * x, what")
+    change(folder, "test_toy.py", "(student, rng)", "(student, rng, seed)")
+    change(folder, "test_toy.py", "student.scale(x, 7.0)", "student.scale(x, 7.0 + seed % 2)")
+    assert validate(folder).ok
+    change(folder, "test_toy.py", "student.scale(x, 7.0 + seed % 2)", "student.scale(x, 7.0)")
+    result = validate(folder)
+    assert not result.ok
+    assert "test_scales_an_array" in rows(result)["solution"].failing
+
+
+def test_a_test_that_depends_on_the_seed_is_left_out_of_a_mutants_pattern(folder, monkeypatch):
+    monkeypatch.setattr("autograder.validate._SEEDS", tuple(range(6)))
+    change(folder, "mutants.py", '("*", "+")', '("x * factor", "x * factor * np.sign(x[:1, :1])")')
+    pattern = validate(folder).matrix["adds"]
+    assert "test_scales_an_array" not in pattern
+    assert pattern["test_leaves_its_argument_alone"] == "passed"
+
+
 def test_every_way_of_being_wrong_is_found(folder):
     change(folder, "mutants.py", '("*", "+")', '("factor):", "factor, *more):")')
     change(folder, "alternatives.py", "np.multiply(x, k)", "np.add(x, k)")
