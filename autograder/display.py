@@ -39,12 +39,14 @@ def _own_cells(
     known = {_name(cell): cell["source"] for cell in released["cells"]}
     sources = set(known.values())
     numbers = {cell.number for cell in run if not cell.label and cell.source not in sources}
+    tries = {_name(cell) for cell in released["cells"] if notebook.is_exploration(cell)}
     own: dict[str, list[notebook.Notebook]] = {}
     latest = next(iter(known), "")
     for number, cell in enumerate(submitted["cells"], start=1):
         latest = _name(cell) if _name(cell) in known else latest
         text = cell.get("cell_type") == "markdown" and _name(cell) not in known
-        if number in numbers:
+        tried = _name(cell) in tries and cell["source"] not in sources  # not run, but worth reading
+        if number in numbers or tried:
             own.setdefault(latest, []).append(_added("code", cell["source"]))
         elif text and cell["source"] not in sources:
             own.setdefault(latest, []).append(_added("markdown", cell["source"]))
