@@ -130,11 +130,12 @@ def base(html: Path):
 
 
 @pytest.fixture(scope="session")
-def browser():
-    """One browser for all tests."""
+def browser(tmp_path_factory):
+    """One browser for all tests, which leaves nothing in the user's home."""
+    environment = {**os.environ, "XDG_CONFIG_HOME": str(tmp_path_factory.mktemp("chromium"))}
     with sync_playwright() as playwright:
         path = find_browser(playwright.chromium.executable_path)
-        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=path, args=FLAGS, env=environment)
         yield browser
         browser.close()
 
