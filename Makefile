@@ -17,7 +17,7 @@ export JUPYTER_RUNTIME_DIR := $(CURDIR)/_build/jupyter/runtime
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help course test book serve labs grade validate samples lab formgrader bench ladder lock clean
+.PHONY: help course test book serve labs grade validate samples lab formgrader bench ladder clean
 
 help:  ## Say what there is
 	@echo "make course      set up, release the labs, grade the sample class, build the book"
@@ -44,6 +44,11 @@ help:  ## Say what there is
 	@$(PY) -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-files.txt
 	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+.venv/.peers: .venv/.installed requirements-peers.txt
+	@echo "Installing the peers that only the benchmarks need (KenLM is compiled: this needs a C++ compiler) …"
+	@$(PY) -m pip install --quiet --disable-pip-version-check -r requirements-peers.txt
 	@touch $@
 
 # --- the two commands -------------------------------------------------------------------------
@@ -88,8 +93,8 @@ lab: labs
 formgrader: .venv/.installed
 	@$(PY) -m autograder formgrader --course $(CLASS)
 
-bench: .venv/.installed
-	@$(PY) benchmarks/ngram.py
+bench: .venv/.peers
+	@$(PY) benchmarks/package.py --save
 	@$(PY) benchmarks/grading.py
 
 ladder: .venv/.installed
