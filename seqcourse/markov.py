@@ -3,36 +3,54 @@
 import numpy as np
 from jaxtyping import Float, Int
 
+__all__ = [
+    "Distribution",
+    "Transition",
+    "check_transition",
+    "estimate",
+    "power_iteration",
+    "simulate",
+    "stationary",
+]
+
 Transition = Float[np.ndarray, "S S"]
+"""P: the probability of the next of S states (column) given this one (row)."""
+
 Distribution = Float[np.ndarray, " S"]
+"""The probability of being in each of S states."""
 
 
 def check_transition(transition: Transition) -> Transition:
     """Return the matrix if each row is a distribution over next states.
 
     Raises:
-        ValueError: if it is not square, or a row is negative somewhere or does not sum to 1.
+        ValueError: if it is not square, or a row is negative somewhere or does not sum
+            to 1.
     """
     matrix = np.asarray(transition, dtype=float)
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or not matrix.size:
-        raise ValueError(f"a transition matrix must be square (S, S), but has shape {matrix.shape}")
+        raise ValueError(
+            f"a transition matrix must be square (S, S), but has shape {matrix.shape}"
+        )
     if (matrix < 0).any() or not np.allclose(matrix.sum(axis=1), 1):
         raise ValueError(
-            "each row of a transition matrix must be a distribution (row i: the state left, column "
-            f"j: the state entered), but the rows sum to {matrix.sum(axis=1).round(3)}"
+            "each row of a transition matrix must be a distribution (row i: the state "
+            "left, column j: the state entered), but the rows sum to "
+            f"{matrix.sum(axis=1).round(3)}"
         )
     return matrix
 
 
 def estimate(states: Int[np.ndarray, " T"], n_states: int) -> Transition:
-    """Return the maximum-likelihood transition matrix, shape (S, S): relative frequencies.
+    """Return the maximum-likelihood transition matrix: relative frequencies.
 
     >>> estimate(np.array([0, 0, 1, 0]), 2)
     array([[0.5, 0.5],
            [1. , 0. ]])
 
     Raises:
-        ValueError: if a state is outside 0 … S-1, or one is never left, so that its row is unknown.
+        ValueError: if a state is outside 0 … S-1, or one is never left, so that its row
+            is unknown.
     """
     states = np.asarray(states)
     if states.size and not 0 <= states.min() <= states.max() < n_states:
@@ -50,7 +68,9 @@ def estimate(states: Int[np.ndarray, " T"], n_states: int) -> Transition:
 def power_iteration(
     transition: Transition, start: Distribution, steps: int
 ) -> Float[np.ndarray, "N S"]:
-    """Return the distribution over states after 0, 1, … `steps` steps: start, start P, start P².
+    """Return the distribution over states after 0, 1, … `steps` steps.
+
+    The rows are start, start P, start P² and so on, shape (N, S) with N = steps + 1.
 
     >>> power_iteration(np.array([[0.0, 1.0], [0.5, 0.5]]), np.array([1.0, 0.0]), 2)
     array([[1. , 0. ],
@@ -73,14 +93,15 @@ def stationary(transition: Transition) -> Distribution:
     array([0.333, 0.667])
 
     Raises:
-        ValueError: if there is more than one such distribution, as in a chain of separate parts.
+        ValueError: if there is more than one such distribution, as in a chain of
+            separate parts.
     """
     values, vectors = np.linalg.eig(check_transition(transition).T)
     ones = np.flatnonzero(np.isclose(values, 1))
     if len(ones) != 1:
         raise ValueError(
-            f"this chain has {len(ones)} independent stationary distributions: where it settles "
-            "depends on where it starts"
+            f"this chain has {len(ones)} independent stationary distributions: where "
+            "it settles depends on where it starts"
         )
     vector = vectors[:, ones[0]].real
     return vector / vector.sum()
@@ -89,7 +110,7 @@ def stationary(transition: Transition) -> Distribution:
 def simulate(
     transition: Transition, start: int, steps: int, rng: np.random.Generator
 ) -> Int[np.ndarray, " N"]:
-    """Walk `steps` steps from state `start`; return the N = steps + 1 states visited."""
+    """Walk from state `start`; return the N = steps + 1 states visited."""
     cumulative = check_transition(transition).cumsum(axis=1)
     cumulative[:, -1] = 1.0  # rounding must not leave a gap at the top
     states = [start]

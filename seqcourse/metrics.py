@@ -1,4 +1,4 @@
-"""Metrics: one number for how good a model is, each from the log-probabilities it gave."""
+"""Metrics: one number for how good a model is, mostly from its log-probabilities."""
 
 import math
 from collections.abc import Sequence
@@ -7,21 +7,33 @@ import numpy as np
 
 from seqcourse.lm import LogProbs
 
+__all__ = [
+    "accuracy",
+    "bits_per_byte",
+    "bits_per_character",
+    "bits_per_token",
+    "perplexity",
+]
+
 
 def _mean_surprise(logprobs: LogProbs) -> float:
-    """Return -mean(ln p) in nats per token; infinite if anything was held to be impossible."""
+    """Return -mean(ln p), nats per token; infinite if anything was held impossible."""
     values = np.asarray(logprobs, dtype=float)
     if values.size == 0:
-        raise ValueError("cannot score an empty sequence: there are no log-probabilities")
+        raise ValueError(
+            "cannot score an empty sequence: there are no log-probabilities"
+        )
     if np.isnan(values).any():
         raise ValueError("the log-probabilities contain NaN")
     if (values > 1e-9).any():
-        raise ValueError(f"log-probabilities cannot be above 0, but one is {values.max():.3g}")
+        raise ValueError(
+            f"log-probabilities cannot be above 0, but one is {values.max():.3g}"
+        )
     return float(-values.mean())
 
 
 def perplexity(logprobs: LogProbs) -> float:
-    """Return exp(-mean ln p): the number of equally likely choices that would puzzle as much.
+    """Return exp(-mean ln p): how many equally likely choices would puzzle as much.
 
     >>> perplexity(np.log([1 / 6, 1 / 6]))  # a fair die
     6.0
@@ -46,10 +58,10 @@ def bits_per_token(logprobs: LogProbs) -> float:
 
 
 def bits_per_byte(logprobs: LogProbs, n_bytes: int) -> float:
-    """Return the bits a model needs for each byte of the text that the tokens stand for.
+    """Return the bits a model needs for each byte of the text behind the tokens.
 
-    Unlike perplexity it compares models with different tokens: the text's bytes are the same for
-    all of them. Eight bits per byte is what no model at all needs.
+    Unlike perplexity it compares models with different tokens: the text's bytes are the
+    same for all of them. Eight bits per byte is what no model at all needs.
 
     Raises:
         ValueError: as for `perplexity`, or if `n_bytes` is not above 0.
@@ -58,7 +70,7 @@ def bits_per_byte(logprobs: LogProbs, n_bytes: int) -> float:
 
 
 def bits_per_character(logprobs: LogProbs, n_chars: int) -> float:
-    """Return the bits a model needs for each character of the text that the tokens stand for.
+    """Return the bits a model needs for each character of the text behind the tokens.
 
     Raises:
         ValueError: as for `perplexity`, or if `n_chars` is not above 0.

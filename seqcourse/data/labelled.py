@@ -9,6 +9,8 @@ from typing import NamedTuple
 
 from seqcourse.data.registry import register
 
+__all__ = ["LabelledTexts"]
+
 
 class LabelledTexts(NamedTuple):
     """Texts and, for each, its class."""
@@ -38,7 +40,8 @@ def _distinct(rows: Sequence[tuple[str, str]]) -> LabelledTexts:
 def _sms_spam(files: list[Path]) -> LabelledTexts:
     """Return text messages labelled "ham" or "spam", each distinct message once."""
     rows = csv.DictReader(io.StringIO(files[0].read_text(encoding="utf-8")))
-    return _distinct([(row["text"], "spam" if row["spam"] == "1" else "ham") for row in rows])
+    labels = {"0": "ham", "1": "spam"}
+    return _distinct([(row["text"], labels[row["spam"]]) for row in rows])
 
 
 @register(
@@ -52,10 +55,11 @@ def _sms_spam(files: list[Path]) -> LabelledTexts:
     sha256="26b56d24d5a04cbed72d2a8c9a3fa47ebf62229f8c1cd8c9c3544c4ef12dd3f5",
 )
 def _rotten_tomatoes(files: list[Path]) -> LabelledTexts:
-    """Return snippets of film reviews labelled "fresh" (liked it) or "rotten", each once."""
+    """Return snippets of film reviews, "fresh" (liked it) or "rotten", each once."""
     text = bz2.decompress(files[0].read_bytes()).decode("utf-8")
     rows = csv.DictReader(io.StringIO(text))
-    return _distinct([(r["text"], r["category"]) for r in rows if r["category"] != "plot"])
+    labelled = [(row["text"], row["category"]) for row in rows]
+    return _distinct([(text, label) for text, label in labelled if label != "plot"])
 
 
 @register(
@@ -70,7 +74,10 @@ def _rotten_tomatoes(files: list[Path]) -> LabelledTexts:
     install="python -m pip install babel",
 )
 def _country_names(files: list[Path]) -> LabelledTexts:
-    """Return names of countries and territories, each labelled with its language's ISO code."""
+    """Return names of countries, each labelled with its language's ISO code.
+
+    Territories that have a two-letter code of their own are among them.
+    """
     from babel import Locale
 
     rows = [

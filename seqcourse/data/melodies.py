@@ -6,6 +6,8 @@ from pathlib import Path
 
 from seqcourse.data.registry import register
 
+__all__ = ["FolkSong"]
+
 
 @dataclass(frozen=True)
 class FolkSong:
@@ -16,7 +18,8 @@ class FolkSong:
         key: such as "G" or "Ador".
         meter: such as "3/4".
         unit: the length that a note without a number has, such as "1/8".
-        tokens: notes, rests and bar lines in ABC notation, such as "c2", "_B", "z4" and "|".
+        tokens: notes, rests and bar lines in ABC notation, such as "c2", "_B", "z4" and
+            "|".
     """
 
     title: str
@@ -44,12 +47,14 @@ def _folk_songs(files: list[Path]) -> list[FolkSong]:
     songs = []
     for file in files:
         text = file.read_text(encoding="latin-1")
-        songs += [_song(part) for part in re.split(r"(?m)^(?=X:)", text) if part.startswith("X:")]
+        parts = re.split(r"(?m)^(?=X:)", text)
+        songs += [_song(part) for part in parts if part.startswith("X:")]
     return [song for song in songs if song.tokens]
 
 
 def _song(abc: str) -> FolkSong:
     fields = dict(re.findall(r"(?m)^([A-Z]):\s*(.*?)\s*$", abc))
-    tune = "\n".join(line for line in abc.splitlines() if not re.match(r"[A-Za-z]:|%", line))
+    lines = abc.splitlines()
+    tune = "\n".join(x for x in lines if not re.match(r"[A-Za-z]:|%", x))
     title, key, meter, unit = (fields.get(name, "") for name in "TKML")
     return FolkSong(title, key, meter, unit, tuple(_NOTE.findall(tune)))

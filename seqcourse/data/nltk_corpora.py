@@ -6,6 +6,8 @@ from typing import NamedTuple
 from seqcourse.data.labelled import LabelledTexts
 from seqcourse.data.registry import register
 
+__all__ = ["TaggedSentence"]
+
 
 class TaggedSentence(NamedTuple):
     """The words of a sentence and, for each, its part of speech."""
@@ -26,14 +28,15 @@ class TaggedSentence(NamedTuple):
     install="python -m nltk.downloader udhr",
 )
 def _udhr(files: list[Path]) -> LabelledTexts:
-    """Return the lines of the Declaration in those languages that come as Latin-1 or UTF-8."""
+    """Return the Declaration's lines in languages that come as Latin-1 or UTF-8."""
     from nltk.corpus import udhr
 
     rows = []
     for name in udhr.fileids():
         if name.endswith(("-Latin1", "-UTF8")):
-            lines = udhr.raw(name).splitlines()
-            rows += [(line.strip(), name.rpartition("-")[0]) for line in lines if line.strip()]
+            language = name.rpartition("-")[0]
+            lines = [line.strip() for line in udhr.raw(name).splitlines()]
+            rows += [(line, language) for line in lines if line]
     return LabelledTexts([text for text, _ in rows], [label for _, label in rows])
 
 

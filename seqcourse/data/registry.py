@@ -1,4 +1,4 @@
-"""The registry: what is known about each data set, where its files are, and how to load it."""
+"""The registry: what each data set is, where its files are, and how to load it."""
 
 import difflib
 import hashlib
@@ -8,6 +8,17 @@ from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
+
+__all__ = [
+    "DamagedDataError",
+    "DatasetInfo",
+    "MissingDataError",
+    "available",
+    "datasets",
+    "info",
+    "load",
+    "register",
+]
 
 
 @dataclass(frozen=True)
@@ -73,10 +84,11 @@ def available(name: str) -> bool:
 
 @cache
 def load(name: str) -> Any:
-    """Load a data set by name; see `datasets()` for the names and each loader for what it returns.
+    """Load a data set by name; `datasets` lists the names.
 
     Returns:
-        The same object each time: copy what you mean to change.
+        What the data set's loader returns. It is the same object each time: copy what
+        you mean to change.
 
     Raises:
         KeyError: for an unknown name.
@@ -88,9 +100,9 @@ def load(name: str) -> Any:
     found = _checksum(files)
     if found != about.sha256:
         raise DamagedDataError(
-            f"the files of data set {name!r} in package {about.package} are not the expected ones "
-            f"(SHA-256 {found[:12]}…, expected {about.sha256[:12]}…). Reinstall them: "
-            f"{about.install}"
+            f"the files of data set {name!r} in package {about.package} are not the "
+            f"expected ones (SHA-256 {found[:12]}…, expected {about.sha256[:12]}…). "
+            f"Reinstall them: {about.install}"
         )
     return parse(files)
 
@@ -99,7 +111,8 @@ def _entry(name: str) -> tuple[DatasetInfo, Callable[[list[Path]], Any]]:
     if name not in _REGISTRY:
         close = difflib.get_close_matches(name, _REGISTRY, n=1)
         hint = f" Did you mean {close[0]!r}?" if close else ""
-        raise KeyError(f"unknown data set {name!r}.{hint} Known: {', '.join(sorted(_REGISTRY))}")
+        known = ", ".join(sorted(_REGISTRY))
+        raise KeyError(f"unknown data set {name!r}.{hint} Known: {known}")
     return _REGISTRY[name]
 
 
@@ -112,11 +125,12 @@ def _checksum(files: Sequence[Path]) -> str:
 
 def _files(about: DatasetInfo) -> list[Path]:
     root = _nltk_root(about) if about.package == "NLTK" else _package_root(about)
-    files = sorted(f for pattern in about.files for f in root.glob(pattern)) if root else []
+    found = (root.glob(pattern) for pattern in about.files) if root else ()
+    files = sorted(file for some in found for file in some)
     if not files:
         raise MissingDataError(
-            f"data set {about.name!r} ({about.title}) is not on this machine. Get it with: "
-            f"{about.install}"
+            f"data set {about.name!r} ({about.title}) is not on this machine. "
+            f"Get it with: {about.install}"
         )
     return files
 
@@ -140,7 +154,12 @@ _Loader = Callable[[list[Path]], Any]
 
 
 def register(**about: Any) -> Callable[[_Loader], _Loader]:
-    """Add a data set: decorates the function that turns its files into what `load` returns."""
+    """Add a data set: decorates the function that makes of its files what `load` gives.
+
+    Args:
+        about: the fields of `DatasetInfo`; without `install`, pip is to bring the
+            package.
+    """
 
     def add(parse: _Loader) -> _Loader:
         package = about["package"]

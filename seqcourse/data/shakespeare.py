@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 from seqcourse.data.registry import load, register
 
+__all__ = ["TextSplit", "shakespeare_split"]
+
 
 @register(
     name="shakespeare",
@@ -19,9 +21,13 @@ from seqcourse.data.registry import load, register
     sha256="364a7fc36c5a6614ab01f06f11491962b0cb39b1b00df4af84f20f48989aee96",
 )
 def _shakespeare(files: list[Path]) -> dict[str, str]:
-    """Return each play's spoken text by its title; speakers stand in capitals on their own line."""
+    """Return each play's spoken text by its title.
+
+    Speakers stand in capitals on a line of their own.
+    """
     sources = {file.stem: file.read_text(encoding="utf-8") for file in files}
-    return dict(sorted((_title(text, stem), _play(text)) for stem, text in sources.items()))
+    plays = {_title(text, stem): _play(text) for stem, text in sources.items()}
+    return dict(sorted(plays.items()))
 
 
 _STAGE_DIRECTION = re.compile(r"(?ms)^([*_])(?!\*)[^*_]+\1\s*$")
@@ -42,9 +48,9 @@ def _play(markdown: str) -> str:
 
 def _title(markdown: str, stem: str) -> str:
     """Return the play's title; the one file that lacks it is named after its title."""
-    first = re.match(r"# (.+)", markdown)
-    words = stem.split("-")
-    return first[1].strip() if first else " ".join(w if w == "for" else w.title() for w in words)
+    if first := re.match(r"# (.+)", markdown):
+        return first[1].strip()
+    return " ".join(w if w == "for" else w.title() for w in stem.split("-"))
 
 
 _VALID = ("Macbeth", "The Taming of the Shrew")
@@ -61,10 +67,11 @@ class TextSplit(NamedTuple):
 
 @cache
 def shakespeare_split() -> TextSplit:
-    """Return Shakespeare cut by whole plays: the book's one held-out text, for all models.
+    """Return Shakespeare cut by whole plays: the one held-out text for all models.
 
-    Macbeth and The Taming of the Shrew are for choosing (`valid`); Hamlet, Twelfth Night and
-    Henry V are for reporting (`test`); the rest is for learning (`train`).
+    Macbeth and The Taming of the Shrew are for choosing (``valid``); Hamlet, Twelfth
+    Night and Henry V are for reporting (``test``); the rest is for learning
+    (``train``).
 
     Raises:
         MissingDataError, DamagedDataError: as `load`.

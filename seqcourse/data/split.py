@@ -5,15 +5,19 @@ from typing import TypeVar
 
 import numpy as np
 
+__all__ = ["split"]
+
 Item = TypeVar("Item")
+"""Whatever the data consists of."""
 
 
 def split(
     items: Sequence[Item], *, fraction: float, rng: np.random.Generator
 ) -> tuple[list[Item], list[Item]]:
-    """Shuffle items and cut them in two, the first part holding `fraction` of them (rounded).
+    """Shuffle items and cut them in two; the first part holds `fraction` of them.
 
-    Only for items whose order carries no meaning; a time series is cut by time.
+    The share is rounded to whole items. Only for items whose order carries no meaning;
+    a time series is cut by time.
 
     >>> first, second = split(range(10), fraction=0.8, rng=np.random.default_rng(0))
     >>> len(first), len(second), sorted(first + second) == list(range(10))

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seqcourse.counts import NGramCounts
+from seqcourse.counts import NGramCounts, _distinct
 
 V = 5
 sequences = st.lists(
@@ -77,3 +77,16 @@ def test_n_below_one_and_too_long_a_question_are_refused():
         NGramCounts([np.array([0])], n=0, vocab_size=3)
     with pytest.raises(ValueError, match="up to length 2 were counted, but this has 3"):
         NGramCounts([np.array([0])], n=2, vocab_size=3).count([0, 0, 0])
+
+
+@pytest.mark.parametrize("largest", [1, 13, 1 << 40, (1 << 62) - 1])
+def test_grouping_equals_numpys(largest):
+    # the largest keys leave no room for positions beside them
+    keys = np.random.default_rng(0).integers(0, largest, 101, endpoint=True)
+    expected = np.unique(keys, return_index=True, return_inverse=True, return_counts=True)
+    for ours, theirs in zip(_distinct(keys), expected, strict=True):
+        assert ours.tolist() == theirs.tolist()
+
+
+def test_nothing_has_no_groups():
+    assert [len(part) for part in _distinct(np.empty(0, dtype=np.int64))] == [0, 0, 0, 0]

@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from collections import Counter
 
 import numpy as np
@@ -8,12 +10,31 @@ from seqcourse.data import registry
 from seqcourse.tokenizers import words
 
 CARRIED = [
+    "all-minilm-l6-v2",
+    "basic-motions",
+    "cmudict",
+    "co2",
     "country-names",
+    "dates",
+    "digits",
+    "elnino",
+    "first-names",
     "folk-songs",
+    "gpt2-bpe",
+    "japanese-vowels",
+    "kanji-strokes",
+    "lee-background",
+    "number-words",
+    "questions-words",
     "rotten-tomatoes",
     "seattle-weather",
     "shakespeare",
+    "shares",
+    "simlex-999",
     "sms-spam",
+    "sunspots",
+    "us-macro",
+    "wordsim-353",
 ]
 NLTK = ["treebank", "udhr"]
 
@@ -83,6 +104,20 @@ def test_the_weather_covers_four_years_day_by_day():
     assert (weather.rain[1], weather.high[0]) == (10.9, 12.8)
 
 
+def test_neither_torch_nor_the_models_come_with_the_data():
+    heavy = ("torch", "scipy", "pandas", "sklearn", "statsmodels", "aeon", "gensim", "babel")
+    ours = ("ngram", "counts", "smoothing", "metrics", "decoding", "markov", "hmm")
+    code = (
+        "import sys, seqcourse.data as data\n"
+        "for name in ('sunspots', 'digits', 'japanese-vowels', 'cmudict', 'wordsim-353'):\n"
+        "    data.load(name)\n"
+        f"print([m for m in {heavy} if m in sys.modules])\n"
+        f"print([m for m in {ours} if 'seqcourse.' + m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["[]", "[]"]
+
+
 def test_loading_twice_reads_once():
     assert data.load("sms-spam") is data.load("sms-spam")
 
@@ -100,7 +135,7 @@ def test_splitting_keeps_everything_once():
 def test_an_unknown_name_is_answered_with_the_nearest_one():
     with pytest.raises(KeyError, match="unknown data set 'shakespear'. Did you mean 'shakespeare'"):
         data.load("shakespear")
-    with pytest.raises(KeyError, match="Known: country-names, "):
+    with pytest.raises(KeyError, match="Known: all-minilm-l6-v2, "):
         data.info("?")
 
 

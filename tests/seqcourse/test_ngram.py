@@ -76,6 +76,33 @@ def test_scoring_a_sequence_agrees_with_the_next_token_distributions(smoothing):
     np.testing.assert_allclose(model.logprobs(tokens), one_by_one)
 
 
+@pytest.mark.parametrize("order", [0, 1, 3])
+@pytest.mark.parametrize("smoothing", [MLE(), AddK(0.3), Backoff(0.6), KneserNey()], ids=str)
+def test_several_sequences_are_scored_each_for_itself(smoothing, order):
+    model = NGram(order, V, smoothing).fit(corpus())
+    rng = np.random.default_rng(4)
+    several = [rng.integers(0, V, size) for size in (11, 0, 1, 2, 17, 0)]
+    together = model.logprobs_of(several)
+    assert [len(logprobs) for logprobs in together] == [len(tokens) for tokens in several]
+    for tokens, logprobs in zip(several, together, strict=True):
+        one_by_one = [model.next_logprobs(tokens[:t])[tokens[t]] for t in range(len(tokens))]
+        np.testing.assert_allclose(logprobs, one_by_one)
+        np.testing.assert_allclose(logprobs, model.logprobs(tokens))
+    assert model.logprobs_of([]) == []
+
+
+@pytest.mark.parametrize("smoothing", [MLE(), *SMOOTHED], ids=str)
+def test_every_ngram_seen_knows_its_probability(smoothing):
+    model = NGram(2, V, smoothing).fit(corpus())
+    levels = range(3) if smoothing.recursive else [2]
+    for probabilities, n in zip(model.probabilities, levels, strict=True):
+        assert len(probabilities) == len(model.counts.levels[n].keys)
+    sequence = corpus()[0]
+    where = [model.counts.find(sequence[t - 2 : t + 1]) for t in range(2, len(sequence))]
+    expected = np.exp(model.logprobs(sequence)[2:])
+    np.testing.assert_allclose(model.probabilities[-1][where], expected)
+
+
 # --- oracles -----------------------------------------------------------------------------------
 
 
