@@ -3,7 +3,8 @@
 import json
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import date
 from importlib import metadata
 from pathlib import Path
@@ -11,6 +12,31 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+
+
+@dataclass(frozen=True)
+class Row:
+    """One comparison: a piece of work that we and a peer both do.
+
+    Attributes:
+        work: what is done, with its sizes, as the table shall say it.
+        peer: who else does it.
+        goal: the most that our time may be of the peer's.
+        setup: prepares both sides, asserts that they do the same work, and returns the two
+            callables to be timed: ours, theirs.
+        pairs: how often to measure both sides at most, for work that takes long.
+        warm: whether to run both sides once before they are timed.
+        note: what a reader should know beside the figures; asked for after the measurement if
+            it is a function.
+    """
+
+    work: str
+    peer: str
+    goal: float
+    setup: Callable[[], tuple[Callable[[], Any], Callable[[], Any]]]
+    pairs: int = 5
+    warm: bool = True
+    note: str | Callable[[], str] = ""
 
 
 def machine(*packages: str) -> dict[str, Any]:

@@ -1,113 +1,131 @@
 """The ladder: every language model of the book on one held-out text, by one scorer.
 
-Run `make ladder`. Models read bytes, learn from the training plays and are scored in bits per
-byte on the test plays (`seqcourse.data.shakespeare_split`); what has to be chosen is chosen on
-the validation plays. The figures go to `book/ladder.json`, which the book's ladder page shows.
+Run `make ladder`, or `python benchmarks/ladder.py --only "GRU" "LSTM"` for some of the rungs.
+Models learn from the training plays and are scored in bits per byte on the test plays
+(`seqcourse.data.shakespeare_split`); what has to be chosen is chosen on the validation plays. The
+figures go to `book/ladder.json`, which the book's ladder page shows; a run of some rungs leaves the
+others as they are. An interrupted training goes on where it was.
 """
 
+import argparse
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from common import machine, save, table
+from ladder_models import BYTES, MERGES, TRAINED, Text, Trained, Uniform, chosen, counted
 from rich.progress import track
 
+from seqcourse.bpe import BPE
 from seqcourse.data import shakespeare_split
-from seqcourse.lm import LanguageModel, LogProbs
-from seqcourse.metrics import bits_per_byte
-from seqcourse.ngram import (
-    MLE,
-    AddK,
-    Backoff,
-    Interpolation,
-    KneserNey,
-    NGram,
-    Smoothing,
-    WittenBell,
-)
+from seqcourse.lm import LanguageModel
+from seqcourse.ngram import NGram
 from seqcourse.tokenizers import utf8_bytes
 from seqcourse.training import Stopwatch
 
-BYTES = 256
-ORDERS = range(1, 7)
-RESULTS = Path(__file__).parent.parent / "book" / "ladder.json"
+ROOT = Path(__file__).parent.parent
+RESULTS = ROOT / "book" / "ladder.json"
+CHECKPOINTS = ROOT / "_build" / "ladder"
+VALIDATION = 60_000
+"""Characters of the validation plays that a trained model is scored on while it learns."""
+
+Row = dict[str, Any]
 
 
-class Uniform:
-    """Knows nothing: every byte is equally likely."""
-
-    vocab_size = BYTES
-
-    def logprobs(self, tokens: np.ndarray) -> LogProbs:
-        """Return -ln 256 for every byte."""
-        return np.full(len(tokens), -np.log(BYTES))
-
-    def next_logprobs(self, context: np.ndarray) -> LogProbs:
-        """Return -ln 256 for every byte."""
-        return self.logprobs(np.empty(BYTES))
-
-
-def smoothings(order: int) -> Iterator[tuple[str, list[Smoothing]]]:
-    """Yield each method's name and the settings to choose from on the validation text."""
-    yield "add-k", [AddK(k) for k in (1.0, 0.3, 0.1, 0.03, 0.01, 0.003)]
-    grid = [Interpolation((1 - 1e-4, *[w] * order)) for w in (0.5, 0.6, 0.7, 0.8, 0.9)]
-    yield "interpolation", list(grid)
-    yield "back-off", [Backoff(d) for d in (0.5, 0.7, 0.9)]
-    yield "Witten-Bell", [WittenBell()]
-    yield "Kneser-Ney", [KneserNey()]
-
-
-def score(model: LanguageModel, tokens: np.ndarray) -> float:
-    """Return bits per byte: the one scorer."""
-    return bits_per_byte(model.logprobs(tokens), len(tokens))
-
-
-def row(
-    name: str, order: int | None, model: LanguageModel, test: np.ndarray, train_seconds: float
-) -> dict[str, Any]:
+def row(model: LanguageModel, test: Text, **about: Any) -> Row:
     """Score a model on the test text."""
     with Stopwatch() as watch:
-        bits = score(model, test)
-    return {
-        "model": name,
-        "order": order,
-        "smoothing": repr(model.smoothing) if isinstance(model, NGram) else None,
-        "bits_per_byte": bits if np.isfinite(bits) else None,
-        "parameters": model.parameters if isinstance(model, NGram) else 0,
-        "train_seconds": train_seconds,
-        "score_seconds": watch.seconds,
-    }
+        bits = test.score(model)
+    finite = bits if np.isfinite(bits) else None
+    return {**about, "bits_per_byte": finite, "score_seconds": watch.seconds}
 
 
-def chosen(
-    order: int, settings: list[Smoothing], train: np.ndarray, valid: np.ndarray
-) -> Smoothing:
-    """Return the setting with the fewest bits per byte on the validation text."""
-    if len(settings) == 1:
-        return settings[0]
-    return min(settings, key=lambda s: score(NGram(order, BYTES, s).fit(train), valid))
+def counted_rows(only: set[str]) -> Iterator[Row]:
+    """Measure the models that count bytes."""
+    train, valid, test = (Text.cut(part, utf8_bytes) for part in shakespeare_split())
+    if not only or "uniform" in only:
+        yield row(Uniform(), test, model="uniform", tokens="bytes", parameters=0, train_seconds=0.0)
+    steps = [step for step in counted() if not only or step[0] in only]
+    for name, order, settings in track(steps, description="n-grams") if steps else ():
+        smoothing = chosen(order, settings, train, valid)
+        with Stopwatch() as watch:
+            model = NGram(order, BYTES, smoothing).fit(train.tokens)
+        yield row(
+            model,
+            test,
+            model=name,
+            tokens="bytes",
+            order=order,
+            setting=repr(smoothing),
+            parameters=model.parameters,
+            train_seconds=watch.seconds,
+        )
+
+
+def trained_row(kind: Trained) -> Row:
+    """Train a neural model, and measure it."""
+    parts = shakespeare_split()
+    tokenizer = BPE.train(parts.train, 256 + MERGES) if kind.tokens == "BPE" else None
+    tokenize = tokenizer.encode if tokenizer else utf8_bytes
+    train, test = Text.cut(parts.train, tokenize), Text.cut(parts.test, tokenize)
+    valid = Text.cut(parts.valid[:VALIDATION], tokenize)
+    print(f"{kind.name}: {kind.steps} steps of {kind.length * kind.batch_size} tokens", flush=True)
+    CHECKPOINTS.mkdir(parents=True, exist_ok=True)
+    checkpoint = CHECKPOINTS / f"{kind.name}.pt"
+    model, seconds = kind.train(train, valid, 256 + MERGES if tokenizer else BYTES, checkpoint)
+    seen = kind.steps * kind.length * kind.batch_size / len(train.tokens)
+    return row(
+        model,
+        test,
+        model=kind.name,
+        tokens=kind.tokens if not tokenizer else f"BPE, {MERGES} merges",
+        setting=kind.setting,
+        parameters=sum(p.numel() for p in model.parameters()),
+        train_seconds=seconds,
+        passes=seen,
+    )
+
+
+def merged(rows: list[Row]) -> list[Row]:
+    """Return the new rows, and those of other models from earlier runs."""
+    if not RESULTS.exists():
+        return rows
+    new = {r["model"] for r in rows}
+    earlier = json.loads(RESULTS.read_text("utf-8"))["rows"]
+    return [r for r in earlier if r["model"] not in new] + rows
 
 
 def main() -> None:
     """Climb the ladder, print it, and keep it."""
-    train, valid, test = (utf8_bytes(part) for part in shakespeare_split())
-    rows = [row("uniform", None, Uniform(), test, 0.0)]
-    steps = [("unigram", 0, [AddK(1.0)])]
-    for order in ORDERS:
-        steps += [(name, order, settings) for name, settings in smoothings(order)]
-    steps.insert(1, ("maximum likelihood", 5, [MLE()]))
-    for name, order, settings in track(steps, description="n-grams"):
-        smoothing = chosen(order, settings, train, valid)
-        with Stopwatch() as watch:
-            model = NGram(order, BYTES, smoothing).fit(train)
-        rows.append(row(name, order, model, test, watch.seconds))
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", nargs="+", default=[], metavar="MODEL", help="these rungs")
+    only = set(parser.parse_args().only)
+    about = machine("numpy", "torch")
+    known = {"uniform", *(name for name, _, _ in counted()), *(kind.name for kind in TRAINED)}
+    if unknown := only - known:
+        parser.error(f"no rung {', '.join(sorted(unknown))}; there are {', '.join(sorted(known))}")
+    parts = shakespeare_split()
+    sizes = {f"{name}_bytes": len(getattr(parts, name).encode()) for name in parts._fields}
+    text = {"test": "Hamlet, Twelfth Night, Henry V", **sizes}
+    rows: list[Row] = []
+
+    def keep() -> None:
+        save(RESULTS, {"text": text, **about, "rows": merged(rows)})
+
+    rows += ({**r, "date": about["date"]} for r in counted_rows(only))
+    keep()
+    for kind in TRAINED:
+        if not only or kind.name in only:
+            rows.append({**trained_row(kind), "date": about["date"]})
+            keep()
     table(
         ["model", "order", "bits per byte", "parameters", "train (s)"],
         [
             [
                 r["model"],
-                str(r["order"]),
+                str(r.get("order", "")),
                 f"{r['bits_per_byte']:.3f}" if r["bits_per_byte"] else "∞",
                 f"{r['parameters']:,}",
                 f"{r['train_seconds']:.2f}",
@@ -115,9 +133,6 @@ def main() -> None:
             for r in rows
         ],
     )
-    sizes = {"train_bytes": len(train), "valid_bytes": len(valid), "test_bytes": len(test)}
-    plays = "Hamlet, Twelfth Night, Henry V"
-    save(RESULTS, {"text": {"test": plays, **sizes}, **machine("numpy"), "rows": rows})
 
 
 if __name__ == "__main__":
