@@ -34,7 +34,7 @@ VALIDATION = 60_000
 Row = dict[str, Any]
 
 
-def row(model: LanguageModel, test: Text, **about: Any) -> Row:
+def row(model: LanguageModel, test: Text, /, **about: Any) -> Row:
     """Score a model on the test text."""
     with Stopwatch() as watch:
         bits = test.score(model)

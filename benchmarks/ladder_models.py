@@ -1,7 +1,7 @@
 """The rungs of the ladder: every language model of the book, with the settings it is given.
 
 Counted models are fitted in seconds, and what has to be chosen is chosen on the validation plays.
-Trained models get settings that fit a few minutes on two CPU cores each; they read random windows
+Trained models get settings that fit two minutes on two CPU cores each; they read random windows
 of the training plays, and keep the parameters that did best on a part of the validation plays.
 """
 
@@ -153,31 +153,22 @@ def _convolution(vocab_size: int) -> NeuralLM:
 
 
 def _transformer(vocab_size: int) -> NeuralLM:
-    config = TransformerConfig(vocab_size, width=192, heads=6, layers=4, context_length=256)
+    config = TransformerConfig(vocab_size, width=128, heads=4, layers=4, context_length=128)
     return TransformerLM(config)
 
 
 def _gpt(vocab_size: int) -> NeuralLM:
-    return GPT(GPTConfig(vocab_size, width=192, heads=6, layers=4, context_length=128, dropout=0.0))
+    return GPT(GPTConfig(vocab_size, width=128, heads=4, layers=4, context_length=64, dropout=0.0))
 
 
 MERGES = 1024
 """Merges of the BPE tokeniser, learned on the training plays."""
 
 TRAINED = [
-    Trained("RNN", "bytes", _recurrent("rnn", 384), 3000, 128, 32, 2e-3, "1 layer, D = 384"),
-    Trained("GRU", "bytes", _recurrent("gru", 320), 2400, 128, 32, 4e-3, "1 layer, D = 320"),
-    Trained("LSTM", "bytes", _recurrent("lstm", 320), 2400, 128, 32, 4e-3, "1 layer, D = 320"),
-    Trained(
-        "convolution",
-        "bytes",
-        _convolution,
-        1500,
-        256,
-        16,
-        3e-3,
-        "5 layers, D = 192, 63 bytes seen",
-    ),
-    Trained("transformer", "bytes", _transformer, 1500, 256, 16, 2e-3, "4 layers, D = 192"),
-    Trained("GPT with BPE", "BPE", _gpt, 1500, 128, 32, 2e-3, "4 layers, D = 192"),
+    Trained("RNN", "bytes", _recurrent("rnn", 384), 2400, 64, 32, 2e-3, "1 layer, D = 384"),
+    Trained("GRU", "bytes", _recurrent("gru", 320), 1400, 64, 32, 4e-3, "1 layer, D = 320"),
+    Trained("LSTM", "bytes", _recurrent("lstm", 320), 1300, 64, 32, 4e-3, "1 layer, D = 320"),
+    Trained("convolution", "bytes", _convolution, 900, 128, 16, 3e-3, "5 layers, D = 192"),
+    Trained("transformer", "bytes", _transformer, 1000, 128, 16, 3e-3, "4 layers, D = 128"),
+    Trained("GPT with BPE", "BPE", _gpt, 1000, 64, 32, 3e-3, "4 layers, D = 128"),
 ]

@@ -11,6 +11,8 @@ import gc
 import importlib
 import json
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -80,12 +82,18 @@ def main() -> None:
     found = topics()
     if unknown := set(options.only) - set(found):
         parser.error(f"no topic {', '.join(sorted(unknown))}; there are {', '.join(found)}")
+    if len(options.only) != 1:  # each topic in a process of its own, with its memory to itself
+        for topic in options.only or found:
+            keep = ["--save"] if options.save else []
+            command = [sys.executable, __file__, "--only", topic, "--pairs", str(options.pairs)]
+            subprocess.run([*command, *keep], check=True)
+        return
     rows = []
-    for topic in options.only or found:
-        for row in found[topic]:
-            print(f"{topic}: {row.work} …", flush=True)
-            rows.append({**measured(topic, row, options.pairs), "date": about["date"]})
-            print(f"  {rows[-1]['ratio']:.3f} of {row.peer}'s time", flush=True)
+    (topic,) = options.only
+    for row in found[topic]:
+        print(f"{topic}: {row.work} …", flush=True)
+        rows.append({**measured(topic, row, options.pairs), "date": about["date"]})
+        print(f"  {rows[-1]['ratio']:.3f} of {row.peer}'s time", flush=True)
     shown = [
         [
             r["work"],

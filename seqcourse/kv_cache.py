@@ -171,7 +171,7 @@ class LayerCache:
         if torch.is_grad_enabled() and written.requires_grad:
             return written.index_select(1, rows)
         _, _, heads, _, width = written.shape
-        room = self._store.pairs.shape[3] if self._store is not None else self.length
+        room = self.capacity or -(-(self.length + 1) // BLOCK) * BLOCK
         pairs = written.new_empty(2, len(rows), heads, room, width)
         torch.index_select(written, 1, rows, out=pairs.narrow(3, 0, self.length))
         return pairs

@@ -1,8 +1,9 @@
 """A model that writes with a pen (Graves 2013, section 4).
 
 A drawing is a sequence of pen movements (Δx, Δy, end): how far the pen moves from the
-last point, and whether the stroke ends at the new one, 1 or 0. `seqcourse.data.to_offsets`
-makes such sequences of strokes, and strokes of such sequences. Divide Δx and Δy by
+last point, and whether the stroke ends at the new one, 1 or 0.
+`seqcourse.data.to_offsets` makes such sequences of strokes, and
+`seqcourse.data.from_offsets` strokes of such sequences. Divide Δx and Δy by
 their standard deviation first: a network learns best from numbers of the order of 1.
 """
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
-from seqcourse.bpe import BPE, GPT2_PATTERN
+from seqcourse.bpe import _GPT2_ASCII, BPE, GPT2_PATTERN
 from seqcourse.bpe_merges import (
     byte_order,
     count_pairs,
@@ -270,3 +270,12 @@ def test_bad_input_is_explained(tmp_path):
         path.write_text(content)
         with pytest.raises(ValueError, match="is not a tokeniser that BPE.save wrote"):
             BPE.load(path)
+
+
+def test_a_text_in_ascii_is_cut_as_any_other():
+    letters = [chr(code) for code in range(128)]
+    rng = np.random.default_rng(0)
+    texts = ["".join(rng.choice(letters, size)) for size in rng.integers(0, 30, 500)]
+    texts += ["".join(rng.choice(list("'strevlmd 19.\n\t"), 40)) for _ in range(500)]
+    for text in texts:
+        assert _GPT2_ASCII.findall(text) == regex.findall(GPT2_PATTERN, text)
