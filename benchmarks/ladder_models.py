@@ -1,7 +1,7 @@
 """The rungs of the ladder: every language model of the book, with the settings it is given.
 
 Counted models are fitted in seconds, and what has to be chosen is chosen on the validation plays.
-Trained models get settings that fit two minutes on two CPU cores each; they read random windows
+Trained models get settings that fit about two minutes on two idle CPU cores each; they read random windows
 of the training plays, and keep the parameters that did best on a part of the validation plays.
 """
 

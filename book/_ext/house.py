@@ -20,6 +20,16 @@ CORRECTIONS = [
 ]
 
 
+# Sphinx sets the parameters of a long signature as definitions without a term.
+PARAMETERS = re.compile(r'<dl>\s*((?:<dd><em class="sig-param">.*?</dd>\s*)+)</dl>', re.DOTALL)
+
+
+def _as_divisions(found: re.Match[str]) -> str:
+    """Write the parameters of a signature as what they are: one after another."""
+    inside = found[1].replace("<dd>", "<div>").replace("</dd>", "</div>")
+    return f'<div class="sig-params">{inside}</div>'
+
+
 def corrected(body: str) -> str:
     """Apply all corrections to the HTML of a page.
 
@@ -28,7 +38,7 @@ def corrected(body: str) -> str:
     """
     for wrong, right in CORRECTIONS:
         body = wrong.sub(right, body)
-    return body
+    return PARAMETERS.sub(_as_divisions, body)
 
 
 def amend_page(

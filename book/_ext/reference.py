@@ -19,7 +19,9 @@ def skip_borrowed(
     """Event ``autodoc-skip-member``: leave out what a module merely imported."""
     home = getattr(member, "__module__", None)
     here = app.env.temp_data.get("autodoc:module")
-    if what != "module" or home is None or here is None or home == here:
+    if what != "module" or here is None or home == here:
+        return None
+    if not str(home).startswith("seqcourse."):  # an alias of a type from elsewhere, say
         return None
     is_package = hasattr(sys.modules.get(here), "__path__")
     return None if is_package and home.startswith(f"{here}.") else True

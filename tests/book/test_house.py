@@ -11,6 +11,12 @@ from house import corrected
         ('<th class="head"><p></p></th>', "<td></td>"),
         ('<th class="head text-left"></th>', "<td></td>"),
         ('<th class="head"><p>model</p></th>', '<th class="head"><p>model</p></th>'),
+        (
+            '<dl>\n<dd><em class="sig-param">a: int</em>,</dd>\n'
+            '<dd><em class="sig-param">b</em>,</dd>\n</dl>',
+            '<div class="sig-params"><div><em class="sig-param">a: int</em>,</div>\n'
+            '<div><em class="sig-param">b</em>,</div>\n</div>',
+        ),
     ],
 )
 def test_corrected(wrong, right):
