@@ -1,8 +1,9 @@
 """The rungs of the ladder: every language model of the book, with the settings it is given.
 
 Counted models are fitted in seconds, and what has to be chosen is chosen on the validation plays.
-Trained models get settings that fit about two minutes on two idle CPU cores each; they read random windows
-of the training plays, and keep the parameters that did best on a part of the validation plays.
+Trained models get settings that fit about two minutes on two idle CPU cores each; they read random
+windows of the training plays, and keep the parameters that did best on a part of the validation
+plays.
 """
 
 from collections.abc import Callable, Iterator
