@@ -80,12 +80,16 @@ class Hypothesis(NamedTuple):
 
 
 class _Step(NamedTuple):
-    """The best continuations of one step, best first: K in each row of the batch."""
+    """The best continuations of one step, best first: K in each row of the batch.
 
-    logprobs: Float[Tensor, "B K"]  # of the whole sequence
-    parents: Int[
-        Tensor, "B K"
-    ]  # which of the W beginnings that were followed it continues
+    Attributes:
+        logprobs: of the whole sequence, in nats.
+        parents: which of the W beginnings that were followed each continues.
+        tokens: with what.
+    """
+
+    logprobs: Float[Tensor, "B K"]
+    parents: Int[Tensor, "B K"]
     tokens: Int[Tensor, "B K"]
 
 

@@ -10,15 +10,14 @@ Merges never cross words: a pattern first cuts the text into pieces, in which th
 before a word belongs to the word.
 """
 
-import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, SupportsIndex
+from typing import SupportsIndex
 
 import numpy as np
-import regex  # type: ignore[import-untyped]  # it has no stubs
+import regex
 
 from seqcourse.bpe_merges import (
     Pair,
@@ -32,6 +31,7 @@ from seqcourse.bpe_merges import (
 from seqcourse.data import load
 from seqcourse.data.pretrained import MergeTable
 from seqcourse.lm import Ids, as_ids
+from seqcourse.tokenizer_files import read_options, write_options
 
 __all__ = ["BPE", "GPT2_PATTERN"]
 
@@ -285,25 +285,19 @@ class BPE:
 
     def save(self, path: Path | str) -> None:
         """Write the tokeniser as JSON: merges, special tokens and pattern."""
-        about = {
-            "format": "seqcourse.bpe 1",
+        options = {
             "pattern": self.pattern,
             "special_tokens": self.special_tokens,
             "merges": self.merges,
         }
-        Path(path).write_text(json.dumps(about, ensure_ascii=False), encoding="utf-8")
+        write_options(path, "seqcourse.bpe 1", options)
 
     @classmethod
     def load(cls, path: Path | str) -> "BPE":
         """Read a tokeniser that `save` wrote.
 
         Raises:
-            ValueError: if the file is something else.
+            FileNotFoundError: if there is no such file.
+            ValueError: if it is something else.
         """
-        about: Any = json.loads(Path(path).read_text(encoding="utf-8"))
-        if (
-            not isinstance(about, dict)
-            or about.pop("format", None) != "seqcourse.bpe 1"
-        ):
-            raise ValueError(f"{path} is not a tokeniser that BPE.save wrote")
-        return cls(**about)
+        return cls(**read_options(path, "seqcourse.bpe 1"))

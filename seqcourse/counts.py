@@ -74,9 +74,8 @@ class NGramCounts:
                 "cannot count n-grams in an empty corpus: it has no tokens"
             )
         self.levels: list[Level] = []
-        place = np.zeros(
-            len(stream), dtype=np.int64
-        )  # of the n-gram that ends at each position
+        # where the n-gram that ends at each position stands in its level
+        place = np.zeros(len(stream), dtype=np.int64)
         for _ in range(n):
             shorter = place
             keys, first, place, counts = _distinct(self._keys(shorter, stream))
@@ -119,9 +118,8 @@ class NGramCounts:
         if level == 1:
             return self._unigrams[tokens]
         keys = self.levels[level - 1].keys
-        known = np.flatnonzero(
-            parents >= 0
-        )  # in a new text most long contexts are unseen
+        # in a new text most long contexts are unseen
+        known = np.flatnonzero(parents >= 0)
         wanted = parents[known] * (self.vocab_size + 1) + tokens[known]
         order = np.argsort(wanted)  # neighbours are searched for in the same memory
         known, wanted = known[order], wanted[order]

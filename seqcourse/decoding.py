@@ -51,9 +51,8 @@ def apply_temperature(
         raise ValueError(NOTHING_POSSIBLE)
     if temperature == 0:
         return (np.arange(len(logprobs)) == logprobs.argmax()).astype(float)
-    weights = np.exp(
-        (logprobs - best) / temperature
-    )  # the best has weight 1: no overflow
+    # the best has weight 1, so that nothing overflows
+    weights = np.exp((logprobs - best) / temperature)
     return weights / weights.sum()
 
 

@@ -14,11 +14,11 @@ from typing import TypeVar, cast
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
-from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from seqcourse.finetuning import freeze, unfreeze
+from seqcourse.training.files import read_safetensors
 
 __all__ = [
     "LoRAConfig",
@@ -218,14 +218,12 @@ def load_adapters(model: nn.Module, path: Path) -> LoRAConfig:
     Raises:
         ValueError: if the file holds no adapters, or they do not fit the model.
     """
-    with safe_open(path, framework="pt") as file:
-        about = (file.metadata() or {}).get("lora")
-        if about is None:
-            raise ValueError(
-                f"{path} holds no adapters: it was not written by save_adapters"
-            )
-        state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    fields = json.loads(about)
+    state, header = read_safetensors(path)
+    if "lora" not in header:
+        raise ValueError(
+            f"{path} holds no adapters: it was not written by save_adapters"
+        )
+    fields = json.loads(header["lora"])
     targets, trained = tuple(fields.pop("targets")), tuple(fields.pop("trained"))
     config = LoRAConfig(targets, trained=trained, **fields)
     add_lora(model, config)

@@ -98,9 +98,8 @@ class PenMixture(NamedTuple):
 
     def log_density(self, step: Float[Tensor, "*place 2"]) -> Float[Tensor, "*place"]:
         """Return ln p(Δx, Δy) in nats: a density, so it may be above 0."""
-        z = (step[..., None, :] - self.mean) * torch.exp(
-            -self.log_std
-        )  # (*place, K, 2)
+        distances = step[..., None, :] - self.mean  # (*place, K, 2)
+        z = distances * torch.exp(-self.log_std)
         x, y = z.unbind(-1)
         free = (1 - self.correlation) * (1 + self.correlation)  # 1 - ρ²
         distance = (x**2 + y**2 - 2 * self.correlation * x * y) / free

@@ -155,14 +155,13 @@ class NGram:
         real = np.flatnonzero(stream < self.vocab_size)  # what is not a start symbol
         tokens = stream[real]
         place = np.zeros(len(stream), dtype=np.int64)  # of the n-gram that ends there
-        p = np.full(len(real), 1 / self.vocab_size)  # the uniform distribution …
+        # each level refines what the one below says; below all is the uniform one
+        p = np.full(len(real), 1 / self.vocab_size)
         for level in range(1, self.order + 2):
             contexts = place[real - 1]
             ngrams = self.counts.extend(level, contexts, tokens)
             if level in self._levels():
-                p = self._refine(
-                    level, p, contexts, ngrams
-                )  # … which each level refines
+                p = self._refine(level, p, contexts, ngrams)
             place = np.full(len(stream), self.counts.find([self.counts.start] * level))
             place[real] = ngrams
         with np.errstate(divide="ignore"):

@@ -98,11 +98,11 @@ class RNN(Recurrent):
             input_size,
             hidden_size,
             num_layers,
-            bias,
-            dropout,
-            bidirectional,
-            init,
-            backend,
+            bias=bias,
+            dropout=dropout,
+            bidirectional=bidirectional,
+            init=init,
+            backend=backend,
         )
 
     def forward(
@@ -191,11 +191,11 @@ class LSTM(Recurrent):
             input_size,
             hidden_size,
             num_layers,
-            bias,
-            dropout,
-            bidirectional,
-            init,
-            backend,
+            bias=bias,
+            dropout=dropout,
+            bidirectional=bidirectional,
+            init=init,
+            backend=backend,
         )
 
     def reset_parameters(self) -> None:
@@ -254,29 +254,6 @@ class GRU(Recurrent):
     """
 
     gates = 3
-
-    def __init__(
-        self,
-        input_size: int,
-        hidden_size: int,
-        num_layers: int = 1,
-        *,
-        bias: bool = True,
-        dropout: float = 0.0,
-        bidirectional: bool = False,
-        init: Init = "uniform",
-        backend: Backend = "auto",
-    ) -> None:
-        super().__init__(
-            input_size,
-            hidden_size,
-            num_layers,
-            bias,
-            dropout,
-            bidirectional,
-            init,
-            backend,
-        )
 
     def forward(
         self, x: Sequences, state: State | None = None

@@ -59,12 +59,13 @@ class Recurrent(nn.Module, ABC):
         self,
         input_size: int,
         hidden_size: int,
-        num_layers: int,
-        bias: bool,
-        dropout: float,
-        bidirectional: bool,
-        init: Init,
-        backend: Backend,
+        num_layers: int = 1,
+        *,
+        bias: bool = True,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        init: Init = "uniform",
+        backend: Backend = "auto",
     ) -> None:
         super().__init__()
         check_positive("input_size", input_size)

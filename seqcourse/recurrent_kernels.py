@@ -27,10 +27,9 @@ Sequence = Float[Tensor, "T B D"]
 States = Float[Tensor, "T B H"]
 Hidden = Float[Tensor, "B H"]
 
-through_sigmoid = (
-    torch.ops.aten.sigmoid_backward
-)  # (g, y): g · y · (1 - y), in one pass
-through_tanh = torch.ops.aten.tanh_backward  # (g, y): g · (1 - y²)
+# Both take (g, y), and make one pass over them: g · y · (1 - y) and g · (1 - y²).
+through_sigmoid = torch.ops.aten.sigmoid_backward
+through_tanh = torch.ops.aten.tanh_backward
 
 
 def rnn_sequence(

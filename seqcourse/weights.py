@@ -150,12 +150,10 @@ class _Family:
     names: Callable[[Any], list[Entry]]
     prefix: str  # of the names; older or partial checkpoints leave it out
     bare: tuple[str, ...]  # how names begin then
-    copies: dict[str, str] = field(
-        default_factory=dict
-    )  # a tied tensor, and what it repeats
-    others: tuple[
-        str, ...
-    ] = ()  # beginnings of what belongs to heads that ours has not
+    # tied tensors, and what each repeats
+    copies: dict[str, str] = field(default_factory=dict)
+    # how the names begin that belong to heads which ours has not
+    others: tuple[str, ...] = ()
 
     def canonical(self, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
         """Return the parameters under their full names, each once."""

@@ -9,17 +9,17 @@ How BERT's own vocabulary was learned was never published; what is done here in 
 place is told in `seqcourse.wordpiece_learning`.
 """
 
-import json
 import unicodedata
 from collections import Counter
 from collections.abc import Container, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, SupportsIndex
+from typing import SupportsIndex
 
 import numpy as np
 
 from seqcourse.data import load
 from seqcourse.lm import Ids, as_ids
+from seqcourse.tokenizer_files import read_options, write_options
 from seqcourse.wordpiece_learning import PREFIX, learn_pieces
 
 __all__ = ["SPECIAL_TOKENS", "WordPiece", "basic_words", "longest_pieces"]
@@ -266,28 +266,22 @@ class WordPiece:
 
     def save(self, path: Path | str) -> None:
         """Write the tokeniser as JSON."""
-        about = {
-            "format": "seqcourse.wordpiece 1",
+        options = {
             "lower": self.lower,
             "max_chars": self.max_chars,
             "tokens": self.tokens,
         }
-        Path(path).write_text(json.dumps(about, ensure_ascii=False), encoding="utf-8")
+        write_options(path, "seqcourse.wordpiece 1", options)
 
     @classmethod
     def load(cls, path: Path | str) -> "WordPiece":
         """Read a tokeniser that `save` wrote.
 
         Raises:
-            ValueError: if the file is something else.
+            FileNotFoundError: if there is no such file.
+            ValueError: if it is something else.
         """
-        about: Any = json.loads(Path(path).read_text(encoding="utf-8"))
-        if (
-            not isinstance(about, dict)
-            or about.pop("format", None) != "seqcourse.wordpiece 1"
-        ):
-            raise ValueError(f"{path} is not a tokeniser that WordPiece.save wrote")
-        return cls(**about)
+        return cls(**read_options(path, "seqcourse.wordpiece 1"))
 
 
 class _CutWords(dict[str, bytes]):

@@ -86,12 +86,10 @@ class _Words:
         self._times = [count for word, count in counts.items() if word]
         self._piece_counts = np.zeros(max(size, len(self.pieces)), dtype=np.int64)
         self._pairs: dict[str, int] = {}  # the column of each pair in the table
-        self._table = np.zeros(
-            (3, 1024), dtype=np.int64
-        )  # count, first piece, second piece
-        self._where: defaultdict[str, set[int]] = defaultdict(
-            set
-        )  # words that have the pair
+        # rows: count, first piece, second piece
+        self._table = np.zeros((3, 1024), dtype=np.int64)
+        # the words that have the pair
+        self._where: defaultdict[str, set[int]] = defaultdict(set)
         for i in range(len(self._words)):
             self._count(i, self._times[i])
 

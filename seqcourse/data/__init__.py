@@ -14,6 +14,8 @@ others: `number_pairs`, `date_pairs`, `captioned_digits`. The tasks of `tasks` a
 up altogether.
 """
 
+from seqcourse.data import names as names
+from seqcourse.data import pronunciations as pronunciations
 from seqcourse.data.judgements import Analogy, RatedPair
 from seqcourse.data.labelled import LabelledTexts
 from seqcourse.data.melodies import FolkSong
@@ -44,9 +46,6 @@ from seqcourse.data.tasks import (
     reverse_task,
     sort_task,
 )
-
-# Loaded for the data sets they register.
-from seqcourse.data import names, pronunciations  # noqa: F401  # isort: skip
 
 __all__ = [
     "AddingTask",

@@ -116,9 +116,8 @@ def _flatten(path: str) -> Stroke:
             if size == 1:
                 pieces.append(points)
             else:
-                first = (
-                    points[0] if size == 3 else 2 * here - handle
-                )  # S mirrors the last
+                mirrored = 2 * here - handle  # what S, short for smooth, begins with
+                first = points[0] if size == 3 else mirrored
                 curve = (here, first, points[-2], points[-1])
                 pieces.append(_bezier(curve))
                 handle = points[-2]

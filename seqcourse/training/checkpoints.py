@@ -89,7 +89,11 @@ _PARTS = {"model", "optimizer", "scaler", "history", "best", "random"}
 
 
 def _read(path: Path) -> dict[str, Any]:
-    """Return what a checkpoint holds; only tensors and plain values are ever built."""
+    """Return what a checkpoint holds.
+
+    A file of torch is a pickle, which can run code; with `weights_only` torch builds
+    tensors and plain values from it, and refuses all else.
+    """
     try:
         saved = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, EOFError, LookupError, RuntimeError, UnpicklingError) as error:

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from seqcourse.training.files import replacing
+from seqcourse.training.files import read_safetensors, replacing
 
 __all__ = ["load_model", "save_model"]
 
@@ -65,9 +65,8 @@ def load_model(path: Path | str) -> nn.Module:
     if not path.is_file():
         raise FileNotFoundError(f"there is no model file {path}")
     try:
-        with safe_open(path, framework="pt") as file:
-            about = json.loads((file.metadata() or {})[PACKAGE])
-            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        state, header = read_safetensors(path)
+        about = json.loads(header[PACKAGE])
     except (SafetensorError, KeyError, ValueError) as error:
         raise ValueError(
             f"{path} is damaged, or was not written by save_model"

@@ -268,8 +268,11 @@ def test_bad_input_is_explained(tmp_path):
     path = tmp_path / "other.json"
     for content in ("[]", "{}", '{"format": "seqcourse.wordpiece 1"}'):
         path.write_text(content)
-        with pytest.raises(ValueError, match="is not a tokeniser that BPE.save wrote"):
+        with pytest.raises(ValueError, match="is not in the format 'seqcourse.bpe 1'"):
             BPE.load(path)
+    path.write_text('{"format": "seqc')
+    with pytest.raises(ValueError, match="is damaged, or is no tokeniser"):
+        BPE.load(path)
 
 
 def test_a_text_in_ascii_is_cut_as_any_other():

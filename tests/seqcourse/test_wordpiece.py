@@ -258,5 +258,5 @@ def test_bad_input_is_explained(tmp_path):
     path = tmp_path / "other.json"
     for content in ([], {}, {"format": "seqcourse.bpe 1"}):
         path.write_text(json.dumps(content))
-        with pytest.raises(ValueError, match="is not a tokeniser that WordPiece.save wrote"):
+        with pytest.raises(ValueError, match="is not in the format 'seqcourse.wordpiece 1'"):
             WordPiece.load(path)
