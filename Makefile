@@ -95,7 +95,7 @@ formgrader: .venv/.installed
 
 bench: .venv/.peers
 	@$(PY) benchmarks/package.py --save
-	@$(PY) benchmarks/grading.py
+	@$(PY) benchmarks/grading.py --save
 
 ladder: .venv/.installed
 	@$(PY) benchmarks/ladder.py

@@ -39,7 +39,27 @@ c.Autograde.autograde_preprocessors = [
     "nbgrader.preprocessors.AssignLatePenalties",
 ]
 c.GenerateFeedback.exporter_class = "autograder.feedback.FeedbackExporter"
-c.GenerateFeedback.preprocessors = ["autograder.feedback.GetGradesAndDoubts"]
+c.GenerateFeedback.preprocessors = [
+    "nbgrader.preprocessors.AssignLatePenalties",  # points given by hand change what lateness costs
+    "autograder.feedback.GetGradesAndDoubts",
+]
+c.ExchangeFactory.release_feedback = "autograder.exchange.ReleaseFeedback"
+c.ExportApp.plugin_class = "autograder.export.GradesExport"
+
+# Late work costs nothing until a due date is set, in formgrader or by
+#     nbgrader db assignment add lab02 --duedate "2030-03-01 23:59 UTC"
+# and a share of the score for each day begun is named here, for example 10:
+c.AssignLatePenalties.plugin_class = "autograder.late.PerDayPenalty"
+c.PerDayPenalty.percent_per_day = 0
+c.PerDayPenalty.most_percent = 100  # however late
+c.PerDayPenalty.grace_minutes = 15  # for slow uploads
+# More time for one student: autograder extend lab02 STUDENT --days 3
+
+# Submissions downloaded from a learning management system go to downloaded/LAB/archive/, then
+#     nbgrader zip_collect LAB
+# takes files and archives of files that are called STUDENT_LAB.ipynb. Yours are not? Say how:
+c.FileNameCollectorPlugin.named_regexp = r".*/(?P<student_id>[^/]+)_(?P<file_id>[^/_]+)\.ipynb"
+# They hold no secret of the exchange: return their feedback pages through the same system.
 
 # Formgrader shows formulas without internet.
 c.HTMLExporter.extra_template_basedirs = [

@@ -1,1 +1,17 @@
-"""Grades lab notebooks against hidden pytest suites, with the student's code in a sandbox."""
+"""Grades lab notebooks against hidden pytest suites, with the student's code in a sandbox.
+
+A reading order, from what an author writes to what a class gets:
+
+- a hidden suite: `suite`, `expect`, `plugin`, `outcomes`, `report`;
+- the wire, with a student's code at its far end: `wire`, `values`, `remote`, `session`, `question`,
+  `gradients`;
+- that far end, which runs inside the sandbox: `zygote`, `confine`, `forbid`, `worker`;
+- the walls: `sandbox`, `limits`, `doctor`;
+- one submission: `notebook`, `judge`, `engine`, `errors`, `diagnosis`;
+- a class: `batch`, `runners`, `store`, `storage`, `leftovers`, `changes`;
+- nbgrader, the system of record: `course`, `release`, `gradebook`, `recording`, `database`,
+  `quiet`, `late`, `exchange`, `export`, `formgrader`;
+- what people read: `inert`, `display`, `pages`, `feedback`, `dashboard`;
+- tools for authors: `validate`, `shell`, `samples`;
+- the commands: `cli`, `results`, `console`, `tables`.
+"""

@@ -4,13 +4,15 @@ Each report is stored the moment it is ready. Killed at any point and started ag
 what is left and nothing twice.
 """
 
-import os
+import stat
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 
 from autograder.course import Course
 from autograder.report import Report, not_graded
 from autograder.runners.local import Submission, grade_all
+from autograder.sandbox import Walls
 from autograder.store import Store, content_key
 from autograder.suite import Suite
 
@@ -32,7 +34,8 @@ def grade_batch(
 
     `jobs` submissions are graded at a time, by default as many as there are cores; `on_report` is
     called with each report as it comes. Without `sandbox` nothing is stored: it is for an
-    instructor's own solution. SandboxError, before anything is graded, when no sandbox works here.
+    instructor's own solution. SandboxError, before anything is graded, when no sandbox works here;
+    StorageError when the disk or the store refuses: what is stored stays, and the next run goes on.
     """
     suite, store = course.suite(lab), Store(course.reports) if sandbox else None
     keys: dict[str, str] = {}
@@ -52,8 +55,11 @@ def grade_batch(
             take(known)
         else:
             todo.append(Submission(student, path))
-    for report in grade_all(todo, suite, jobs=jobs, seed=seed, walls=sandbox) if todo else ():
-        take(report)
+    walls: Walls = "auto" if sandbox else "none"
+    if todo:
+        with closing(grade_all(todo, suite, jobs=jobs, seed=seed, walls=walls)) as ready:
+            for report in ready:
+                take(report)
     return [reports[student] for student in students]
 
 
@@ -68,11 +74,15 @@ def _without_grading(
 
 def _absent(path: Path) -> str:
     """Say why there is no notebook to read; nothing when there may be one."""
-    for folder in (path.parent.parent, path.parent):
-        if folder.is_symlink() or not folder.is_dir():
-            return f"{folder.name} is not a folder"
-    if os.path.lexists(path):
-        return f"{path.name} is a folder" if path.is_dir() else ""
+    try:
+        for folder in (path.parent.parent, path.parent):
+            if folder.is_symlink() or not folder.is_dir():
+                return f"{folder.name} is not a folder"
+        return f"{path.name} is a folder" if stat.S_ISDIR(path.lstat().st_mode) else ""
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        return f"{path.name} can't be opened: {error.strerror}"
     others = sorted(other.name for other in path.parent.glob("*.ipynb"))
     found = f"; found: {', '.join(others)}" if others else ""
     return f"no {path.name} was handed in{found}"

@@ -4,25 +4,35 @@ Exit codes: 0 everything graded; 1 some submissions not graded, which are listed
 3 the grader itself can't work here.
 """
 
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 
-from autograder.course import ROOT, Course, WrongUseError, use_own_environment
-from autograder.errors import GraderError
-from autograder.inert import inert_line
+from autograder import results
+from autograder.console import (
+    CANNOT_WORK,
+    SOME_NOT_GRADED,
+    WRONG_USE,
+    CourseDir,
+    Lab,
+    Student,
+    class_of,
+    err,
+    out,
+    own_course,
+    require_one_of,
+    write_json,
+)
+from autograder.course import Course, WrongUseError, use_own_environment
+from autograder.errors import GraderError, NotebookError
 from autograder.report import Report
 from autograder.tables import Steps, grades_table, list_problems, show_check, validation_table
 
 __all__ = ["app", "main"]
-
-SOME_NOT_GRADED, WRONG_USE, CANNOT_WORK = 1, 2, 3
 
 app = typer.Typer(
     add_completion=False,
@@ -31,25 +41,6 @@ app = typer.Typer(
     help="Releases, grades and reports on the labs. Start with `autograder doctor`.",
     pretty_exceptions_enable=False,
 )
-out, err = Console(), Console(stderr=True)
-
-Lab = Annotated[
-    str,
-    typer.Argument(metavar="LAB", help="The lab's name, for example lab02.", show_default=False),
-]
-CourseDir = Annotated[
-    Path | None,
-    typer.Option(
-        "--course",
-        metavar="DIR",
-        help="The class's folder, with submitted/ and gradebook.db. "
-        "Default: this folder if it holds submitted/, else the course's own.",
-        show_default=False,
-    ),
-]
-Student = Annotated[
-    str | None, typer.Option(metavar="ID", help="Only this student.", show_default=False)
-]
 
 
 @app.command()
@@ -62,7 +53,7 @@ def doctor() -> None:
 
     walls = []
     for check in clinic.examine():
-        walls.append(check.ok)
+        walls.append(check.ok is not False)
         show_check(out, check.name, check.ok, check.detail)
     if not all(walls):
         raise typer.Exit(CANNOT_WORK)
@@ -82,7 +73,7 @@ def release(
 
     Example: `autograder release lab02`, or `autograder release --all --check`
     """
-    course = Course(ROOT, ROOT)
+    course = own_course()
     if (lab is None) == (not every):
         raise WrongUseError("Name one lab, or give --all: autograder release lab02")
     names = course.labs() if lab is None else [course.require_lab(lab)]
@@ -98,7 +89,7 @@ def validate(lab: Lab) -> None:
     """
     from autograder import validate as checks
 
-    course = Course(ROOT, ROOT)
+    course = own_course()
     _require_suite(course, lab)
     suite = course.suite(lab)
     total = 3 + len(suite.alternatives) + len(suite.mutants)
@@ -141,58 +132,48 @@ def grade(
 
     Example: `autograder grade lab02 --submissions _build/sample-class/submitted`
     """
-    _require_one_of("runner", runner, ["local"])
-    _require_one_of("device", device, ["auto", "cpu", "cuda"])
-    where = _course(course, submissions)
+    require_one_of("runner", runner, ["local"])
+    require_one_of("device", device, ["auto", "cpu", "cuda"])
+    where = class_of(course, submissions)
     _require_suite(where, lab, device)
     reports = _grade(where, lab, student, jobs=jobs, sandbox=not no_sandbox)
     problems = {} if no_sandbox else _record(where, lab, reports)
     out.print(grades_table(lab, reports, problems))
     list_problems(err, reports, problems)
     if json_file is not None:
-        _write_json(json_file, lab, reports)
+        from autograder.dashboard import as_json
+
+        write_json(json_file, as_json(lab, reports))
     if problems or any(report.status != "graded" for report in reports):
         raise typer.Exit(SOME_NOT_GRADED)
 
 
 @app.command()
-def feedback(lab: Lab, course: CourseDir = None, student: Student = None) -> None:
-    """Write each student's feedback page to feedback/.
+def shell(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A notebook.", show_default=False)],
+    lab: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LAB",
+            help="Default: what the file or its folder is named after.",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """Open a Python prompt on a submission, in the sandbox: `student` is the notebook.
 
-    Example: `autograder feedback lab02 --course _build/sample-class`
+    Call what a hidden test calls and see what it sees. Ctrl-C ends a running call, Ctrl-D leaves.
+
+    Example: `autograder shell submitted/ada/lab02/lab02.ipynb`
     """
-    from autograder.feedback import write_feedback
+    from autograder.shell import lab_of, prompt
 
-    where = _course(course)
-    where.require_lab(lab)
-    students = where.require_students(lab, student)
-    problems = write_feedback(where, lab, students)
-    for name, reason in problems.items():
-        err.print(f"no feedback for {escape(inert_line(name))}: {escape(reason)}")
-    out.print(f"{len(students) - len(problems)} pages in {where.directory / 'feedback'}")
-    raise typer.Exit(SOME_NOT_GRADED if problems else 0)
-
-
-@app.command()
-def report(lab: Lab, course: CourseDir = None) -> None:
-    """Write the class report: report.html and report.json in the class's folder.
-
-    Example: `autograder report lab02 --course _build/sample-class`
-    """
-    from autograder.dashboard import write_class_report
-    from autograder.store import Store
-
-    where = _course(course)
-    where.require_lab(lab)
-    known = set(where.require_students(lab))
-    latest = Store(where.reports).latest(lab) if where.reports.exists() else []
-    reports = [report for report in latest if report.student in known]
-    if not reports:
-        raise WrongUseError(
-            f"Nothing graded yet in {where.directory}: run `autograder grade {lab}`."
-        )
-    page, _ = write_class_report(where.directory, lab, where.suite(lab).title, reports)
-    out.print(f"class report: {page}")
+    course = own_course()
+    name = lab or lab_of(file)
+    if name is None:
+        raise WrongUseError(f"Which lab is {file.name}? Say so: autograder shell FILE --lab lab02")
+    _require_suite(course, name)
+    prompt(course.suite(name), file)
 
 
 @app.command()
@@ -203,27 +184,23 @@ def samples(lab: Lab, course: CourseDir = None) -> None:
     """
     from autograder.samples import build
 
-    where = Course(course.absolute() if course else ROOT / "_build" / "sample-class", ROOT)
+    root = own_course().root
+    where = Course(course.absolute() if course else root / "_build" / "sample-class", root)
     where.require_lab(lab)
     where.prepare()
     build(lab, where.submitted)
     out.print(f"{len(where.students(lab))} submissions in {where.submitted}")
 
 
-@app.command()
-def formgrader(
-    course: CourseDir = None,
-    port: Annotated[int, typer.Option(help="The port on this machine.")] = 8888,
-) -> None:
-    """Open a class in nbgrader's formgrader, in JupyterLab, to read and grade by hand.
-
-    Example: `autograder formgrader --course _build/sample-class`
-    """
-    from autograder.formgrader import serve
-
-    where = _course(course)
-    where.prepare()
-    serve(where, port)
+for command in (
+    results.feedback,
+    results.report,
+    results.changes,
+    results.export,
+    results.extend,
+    results.formgrader,
+):
+    app.command()(command)
 
 
 def main() -> None:
@@ -243,24 +220,9 @@ def _code_of(error: Exception) -> int | None:
     from autograder.database import DamagedGradebookError
     from autograder.release import ReleaseError
 
-    if isinstance(error, WrongUseError | ReleaseError):
+    if isinstance(error, WrongUseError | ReleaseError | NotebookError):
         return WRONG_USE
     return CANNOT_WORK if isinstance(error, GraderError | DamagedGradebookError) else None
-
-
-def _course(directory: Path | None, submissions: Path | None = None) -> Course:
-    """Find the class's folder; see the help of --course."""
-    if submissions is not None:
-        return Course.of_submissions(submissions, ROOT)
-    if directory is not None and not directory.is_dir():
-        raise WrongUseError(f"No directory {directory.absolute()}. Give the class's folder.")
-    here = Path.cwd() if (Path.cwd() / "submitted").is_dir() else ROOT
-    return Course((directory or here).absolute(), ROOT)
-
-
-def _require_one_of(option: str, value: str, known: Sequence[str]) -> None:
-    if value not in known:
-        raise WrongUseError(f"--{option} {value!r} is not known. There are: {', '.join(known)}.")
 
 
 def _require_suite(course: Course, lab: str, device: str = "auto") -> None:
@@ -284,18 +246,13 @@ def _grade(course: Course, lab: str, student: str | None, **how: Any) -> list[Re
 
 def _record(course: Course, lab: str, reports: Sequence[Report]) -> dict[str, str]:
     from autograder.recording import record
+    from autograder.storage import usable
 
-    course.prepare()
+    with usable(course.directory):
+        course.prepare()
     graded = sum(report.status == "graded" for report in reports)
     with Steps(err, "recording", graded) as advance:
         return record(course, lab, reports, on_recorded=lambda student: advance())
-
-
-def _write_json(path: Path, lab: str, reports: Sequence[Report]) -> None:
-    from autograder.dashboard import as_json
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(as_json(lab, reports), indent=1) + "\n", encoding="utf-8")
 
 
 def _release(course: Course, labs: Sequence[str]) -> bool:

@@ -171,7 +171,7 @@ class Course:
                 f"STUDENT/{lab}/{lab}.ipynb, or name another with --submissions DIR."
             )
         entries = [entry for entry in self.submitted.iterdir() if entry.is_dir()]
-        return sorted(entry.name for entry in entries if os.path.lexists(entry / lab))
+        return sorted(entry.name for entry in entries if _may_hold(entry / lab))
 
     def require_students(self, lab: str, only: str | None = None) -> list[str]:
         """Return all students of a lab, or the one asked for; WrongUseError when there is none."""
@@ -198,4 +198,15 @@ class Course:
         own = self.directory / CONFIG
         if not own.exists():
             up = os.path.relpath(self.root, self.directory)
-            own.write_text(_OWN_CONFIG.format(name=CONFIG, up=up), encoding="utf-8")
+            fresh = own.with_name(f"{CONFIG}.new")  # killed half way, it must not pass for whole
+            fresh.write_text(_OWN_CONFIG.format(name=CONFIG, up=up), encoding="utf-8")
+            fresh.replace(own)
+
+
+def _may_hold(path: Path) -> bool:
+    """Whether something is there; also when we may not look, so that nobody is left out unseen."""
+    try:
+        path.lstat()
+    except OSError as error:
+        return isinstance(error, PermissionError)
+    return True

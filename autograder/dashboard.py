@@ -19,7 +19,12 @@ __all__ = ["ClassReport", "as_json", "class_page", "summarise", "write_class_rep
 
 BINS = 10
 SHADES = 5
-STOPPED = (Verdict.timed_out, Verdict.out_of_memory, Verdict.crashed)
+STOPPED = frozenset(Verdict) - {
+    Verdict.passed,
+    Verdict.failed,
+    Verdict.not_run,
+    Verdict.grader_error,
+}
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,17 @@ from alembic.script import ScriptDirectory
 from nbgrader.api import Base
 from sqlalchemy import create_engine, text
 
-__all__ = ["DamagedGradebookError", "back_up", "backup_of", "create", "require_healthy", "url"]
+from autograder.storage import WAIT_SECONDS, usable
 
-_WAIT_SECONDS = 60  # for another program that writes to the gradebook, such as formgrader
+__all__ = [
+    "DamagedGradebookError",
+    "back_up",
+    "backup_of",
+    "create",
+    "require_healthy",
+    "require_unlocked",
+    "url",
+]
 
 
 class DamagedGradebookError(Exception):
@@ -20,7 +28,7 @@ class DamagedGradebookError(Exception):
 
 def url(database: Path) -> str:
     """Name the database as nbgrader does; who finds it locked waits for a minute."""
-    return f"sqlite:///{database.absolute()}?timeout={_WAIT_SECONDS}"
+    return f"sqlite:///{database.absolute()}?timeout={WAIT_SECONDS}"
 
 
 def create(database: Path) -> None:
@@ -38,6 +46,7 @@ def create(database: Path) -> None:
         head = {"head": scripts.get_current_head()}
         connection.execute(text("INSERT INTO alembic_version VALUES (:head)"), head)
     engine.dispose()
+    _journal(database).unlink(missing_ok=True)  # SQLite would roll it back into the new file
     fresh.replace(database)
 
 
@@ -52,11 +61,15 @@ def back_up(database: Path) -> None:
 
 
 def require_healthy(database: Path) -> None:
-    """Raise DamagedGradebookError unless SQLite finds the file in order. Changes nothing."""
+    """Raise DamagedGradebookError unless SQLite finds the file in order.
+
+    Changes nothing but what a killed program left half done, which SQLite takes back. A file that
+    can't be opened for now is a StorageError.
+    """
     if not database.exists():
         return
     try:
-        with closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)) as connection:
+        with usable(database), closing(_connect(database)) as connection:
             found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
     except sqlite3.DatabaseError as error:
         raise _damaged(database, str(error)) from error
@@ -64,9 +77,27 @@ def require_healthy(database: Path) -> None:
         raise _damaged(database, found)
 
 
+def require_unlocked(database: Path) -> None:
+    """Raise StorageError unless the gradebook can be written to, now or within a minute."""
+    with usable(database), closing(_connect(database)) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute("ROLLBACK")
+
+
 def backup_of(database: Path) -> Path:
     """Name the copy that is made before scores are recorded."""
     return database.with_name(f"{database.name}.backup")
+
+
+def _journal(database: Path) -> Path:
+    """Name the file in which SQLite keeps what an unfinished change replaced."""
+    return database.with_name(f"{database.name}-journal")
+
+
+def _connect(database: Path) -> sqlite3.Connection:
+    """Open a gradebook that exists. Read-only would not do: SQLite must be able to roll back."""
+    where = f"{database.absolute().as_uri()}?mode=rw"
+    return sqlite3.connect(where, uri=True, timeout=WAIT_SECONDS)
 
 
 def _damaged(database: Path, why: str) -> DamagedGradebookError:

@@ -7,10 +7,12 @@ An engine touches no database and no nbgrader code. It is a handle on a process 
 (`autograder/judge.py`), so that any number of them run side by side, one submission each.
 """
 
+import contextlib
 import json
 import socket
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -18,13 +20,31 @@ from typing import Any, Self
 from autograder.errors import GraderError, SandboxError
 from autograder.judge import hard_limit
 from autograder.report import Report, not_graded
+from autograder.sandbox import Walls
 from autograder.suite import Suite, load_suite
 from autograder.wire import Channel, Closed, WireError
 
-__all__ = ["Engine", "grade"]
+__all__ = ["Engine", "Freshness", "grade"]
 
 _START_SECONDS = 180.0
+_END_SECONDS = 5.0
 _TRIES = 2
+
+
+@dataclass(frozen=True)
+class Freshness:
+    """When an engine's warm processes are replaced by new ones: the judge and the zygote together.
+
+    Attributes:
+        submissions: after so many.
+        growth: when one holds so many times the memory that it held when it was ready.
+    """
+
+    submissions: int = 200
+    growth: float = 1.5
+
+
+_USUAL = Freshness()
 
 
 class Engine:
@@ -32,12 +52,18 @@ class Engine:
 
     Args:
         suite: the hidden suite to grade with.
-        walls: False runs notebooks without a sandbox, for an instructor's own solution only.
+        walls: "auto" takes all walls, or the weaker ones where this machine has no namespaces for
+            us; "full" and "fallback" take one kind or refuse; "none" runs notebooks without a
+            sandbox, for an instructor's own solution only.
+        freshness: when the warm processes are replaced.
     """
 
-    def __init__(self, suite: Suite, *, walls: bool = True) -> None:
+    def __init__(
+        self, suite: Suite, *, walls: Walls = "auto", freshness: Freshness = _USUAL
+    ) -> None:
         self.suite = suite
-        self._walls = walls
+        self._walls, self._freshness = walls, freshness
+        self._graded, self._first_resident = 0, (0, 0)
         self._judge: subprocess.Popen[bytes] | None = None
         self._channel: Channel | None = None
 
@@ -60,6 +86,7 @@ class Engine:
             if "error" in answer:
                 self.close()
                 raise SandboxError(answer["error"])
+            self._graded, self._first_resident = 0, answer["resident"]
 
     def grade(self, notebook: Path, *, student: str, seed: int = 0) -> Report:
         """Grade one submission. Whatever is wrong with it, or with us, stands in the report.
@@ -82,7 +109,8 @@ class Engine:
                 self.close()
                 reason = str(error)
                 continue
-            if not answer.get("fault"):
+            self._let_rest(answer["resident"])
+            if not answer["fault"]:
                 return Report.from_dict(answer["report"]), answer["outcomes"]
             reason = answer["report"]["reason"]
             self.close()
@@ -90,20 +118,35 @@ class Engine:
 
     def close(self) -> None:
         """End the engine's processes. Safe to call twice; grading again starts it anew."""
-        if self._channel is not None:
-            self._channel.close()
         if self._judge is not None:
+            self._judge.terminate()  # it tidies up; hanging up as well would disturb it
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._judge.wait(_END_SECONDS)
             self._judge.kill()
             self._judge.wait()
+        if self._channel is not None:
+            self._channel.close()
         self._judge = self._channel = None
+
+    def _let_rest(self, resident: tuple[int, int]) -> None:
+        """End the warm processes when they have served long enough; others will be started.
+
+        `resident` holds the bytes of the judge and of its zygote.
+        """
+        self._graded += 1
+        grown = any(
+            now > self._freshness.growth * first
+            for now, first in zip(resident, self._first_resident, strict=True)
+        )
+        if grown or self._graded >= self._freshness.submissions:
+            self.close()
 
     def _launch(self) -> None:
         ours, theirs = socket.socketpair()
-        walls = "walls" if self._walls else "open"
         with theirs:
             command = [sys.executable, "-m", "autograder.judge", str(theirs.fileno())]
             self._judge = subprocess.Popen(  # noqa: S603  # our own command line
-                [*command, str(self.suite.path), walls],
+                [*command, str(self.suite.path), self._walls],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,

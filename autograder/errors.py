@@ -7,6 +7,9 @@ Ours:       `SandboxError`: the sandbox did not start. It never costs a student 
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
+
+from autograder.report import Verdict
 
 __all__ = [
     "ExpectationError",
@@ -14,6 +17,8 @@ __all__ = [
     "MissingNameError",
     "NotRunError",
     "NotebookError",
+    "OverLimitError",
+    "Place",
     "ProtocolBreach",
     "Raised",
     "SandboxError",
@@ -22,8 +27,10 @@ __all__ = [
     "UnsendableError",
     "WorkerCrashed",
     "WorkerLost",
+    "WorkerOutOfDisk",
     "WorkerOutOfMemory",
     "WorkerTimedOut",
+    "WorkerTooManyThreads",
 ]
 
 
@@ -56,14 +63,35 @@ class ExpectationError(AssertionError):
 
 
 @dataclass(frozen=True)
+class Place:
+    """A line of a student's cell; `function` is `<module>` outside of functions."""
+
+    cell: int
+    line: int
+    function: str = ""
+    source_line: str = ""
+
+    def __str__(self) -> str:
+        inside = f", in {self.function}" if self.function not in ("", "<module>") else ""
+        shown = f": {self.source_line}" if self.source_line else ""
+        return f"cell {self.cell}, line {self.line}{inside}{shown}"
+
+
+@dataclass(frozen=True)
 class Raised:
-    """What the worker says about an exception in student code: words, never an object."""
+    """What the worker says about an exception in student code: words, never an object.
+
+    `trail` is the way through the student's own cells, from the call to the line that raised.
+    """
 
     kinds: tuple[str, ...]
     message: str
-    cell: int | None = None
-    line: int | None = None
-    source_line: str = ""
+    trail: tuple[Place, ...] = ()
+
+    @property
+    def place(self) -> Place | None:
+        """The innermost line of the student's own; None when it raised elsewhere."""
+        return self.trail[-1] if self.trail else None
 
 
 class StudentError(Exception):
@@ -74,6 +102,8 @@ class StudentError(Exception):
     def __init__(self, raised: Raised) -> None:
         self.raised = raised
         super().__init__(self._text())
+        for place in raised.trail:  # a traceback prints notes below the message
+            self.add_note(f"  {place}")
 
     @property
     def kind(self) -> str:
@@ -86,9 +116,8 @@ class StudentError(Exception):
 
     def _text(self) -> str:
         said = f"{self.kind}: {self.raised.message}" if self.raised.message else self.kind
-        if self.raised.cell is None:
-            return said
-        return f"{said} (cell {self.raised.cell}, line {self.raised.line})"
+        place = self.raised.place
+        return f"{said} (cell {place.cell}, line {place.line})" if place else said
 
 
 class MissingNameError(StudentError, AttributeError):
@@ -112,8 +141,23 @@ class UnsendableError(StudentError):
         Exception.__init__(self, f"Your code returned a value that can't be checked: {why}")
 
 
+class OverLimitError(StudentError):
+    """A limit raised in the student's code; the text is a sentence that says which."""
+
+    is_sentence = True
+
+    def __init__(self, raised: Raised, verdict: Verdict, sentence: str) -> None:
+        self.verdict, self._sentence = verdict, sentence
+        super().__init__(raised)
+
+    def _text(self) -> str:
+        return f"{self._sentence[:1].upper()}{self._sentence[1:]}."
+
+
 class WorkerLost(Exception):  # noqa: N818  # a state of the worker, as its kinds are
     """The student's process is gone or can't be trusted any more."""
+
+    verdict: ClassVar[Verdict] = Verdict.crashed
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -123,9 +167,25 @@ class WorkerLost(Exception):  # noqa: N818  # a state of the worker, as its kind
 class WorkerTimedOut(WorkerLost):
     """It went over a time limit and was killed."""
 
+    verdict = Verdict.timed_out
+
 
 class WorkerOutOfMemory(WorkerLost):
     """It went over the memory limit and was killed."""
+
+    verdict = Verdict.out_of_memory
+
+
+class WorkerOutOfDisk(WorkerLost):
+    """It wrote too much, or too many files, and was killed."""
+
+    verdict = Verdict.out_of_disk
+
+
+class WorkerTooManyThreads(WorkerLost):
+    """It started too many threads and was killed."""
+
+    verdict = Verdict.too_many_threads
 
 
 class WorkerCrashed(WorkerLost):
@@ -138,3 +198,5 @@ class ProtocolBreach(WorkerCrashed):
 
 class NotRunError(WorkerLost):
     """No worker was started for this test any more."""
+
+    verdict = Verdict.not_run

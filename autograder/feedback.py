@@ -19,6 +19,7 @@ from nbgrader.utils import is_grade, is_solution
 from traitlets import default
 
 from autograder.course import Course
+from autograder.exchange import carry_receipt
 from autograder.gradebook import report_of
 from autograder.pages import render
 from autograder.quiet import quiet_nbgrader
@@ -124,6 +125,7 @@ def _write_one(course: Course, lab: str, student: str) -> str:
             converter.start()
         except NbGraderException:
             return log.getvalue().strip()[-500:]
+    carry_receipt(course.autograded(student, lab).parent, course.feedback(student, lab).parent)
     return ""
 
 

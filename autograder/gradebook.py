@@ -185,14 +185,14 @@ def _line(test: TestResult) -> str:
 def _forget_unscored(about: dict[str, str]) -> None:
     """Remove the empty record that nbgrader makes before it reads a file: it would count as zero.
 
-    A record that holds a score or a comment stays as it was.
+    A record that holds a score, a comment or an extension stays as it was.
     """
     with Gradebook(about["db_url"]) as gradebook:
         try:
             record = gradebook.find_submission(about["assignment"], about["student"])
         except MissingEntry:
             return
-        if not any(_touched(part) for part in record.notebooks):
+        if record.extension is None and not any(_touched(part) for part in record.notebooks):
             gradebook.remove_submission(about["assignment"], about["student"])
 
 

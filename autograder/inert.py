@@ -5,10 +5,11 @@ HTML is not escaped here: that is the template engine's work, at the place where
 
 import unicodedata
 
-__all__ = ["inert", "inert_line"]
+__all__ = ["inert", "inert_field", "inert_line"]
 
 _BREAKS = frozenset("\n\t")
 _DROPPED_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+_FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
 _MORE = " … (cut)"
 
 
@@ -33,6 +34,18 @@ def inert_line(text: str, limit: int = 200) -> str:
     'two lines'
     """
     return " ".join(inert(text, limit).split())
+
+
+def inert_field(text: str, limit: int = 500) -> str:
+    r"""Do the same for a field of a spreadsheet: no formula, and no second field.
+
+    A `;` would begin one where a spreadsheet takes it for the separator, and a formula after it.
+
+    >>> inert_field("=1+1;=2")
+    "'=1+1,=2"
+    """
+    line = inert_line(text, limit).replace(";", ",")
+    return f"'{line}" if line.lstrip("\"' ").startswith(_FORMULA) else line
 
 
 def _harmless(character: str) -> str:

@@ -17,7 +17,7 @@ import socket
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import fsum
 from pathlib import Path
@@ -25,12 +25,13 @@ from typing import Any, NoReturn
 
 import pytest
 
-from autograder.diagnosis import misconceptions
+from autograder.diagnosis import SAME_INPUTS, misconceptions, suspects
 from autograder.errors import GraderError, NotebookError, SandboxError
 from autograder.notebook import Cell, read, rebuild
 from autograder.plugin import NAME, Grading
 from autograder.report import Report, Verdict, not_graded
-from autograder.sandbox import Sandbox, for_suite
+from autograder.sandbox import Host, for_suite
+from autograder.sandbox.watch import Process
 from autograder.session import Session
 from autograder.suite import Suite, load_suite
 from autograder.wire import Channel, Closed
@@ -54,7 +55,10 @@ def seed_of(suite: Suite, student: str, seed: int, cells: list[Cell]) -> int:
     """Return the seed of one submission.
 
     The cells are part of it: whoever learns a test's random inputs and hands in again meets others.
+    With SAME_INPUTS there is one for all, so that answers can be compared.
     """
+    if seed == SAME_INPUTS:
+        return 0
     said = [suite.lab, student, seed, [cell.source for cell in cells]]
     digest = hashlib.sha256(json.dumps(said).encode()).digest()
     return int.from_bytes(digest[:6], "big")
@@ -64,7 +68,7 @@ def seed_of(suite: Suite, student: str, seed: int, cells: list[Cell]) -> int:
 
 
 def grade_in(
-    sandbox: Sandbox, suite: Suite, notebook: Path, *, student: str, seed: int
+    sandbox: Host, suite: Suite, notebook: Path, *, student: str, seed: int
 ) -> dict[str, Any]:
     """Grade one submission in a started sandbox: `{"report", "outcomes"}`, plain values."""
     started = time.monotonic()
@@ -77,18 +81,35 @@ def grade_in(
         report = not_graded(student, suite.lab, str(error), **known)
         fault = isinstance(error, SandboxError)
         return {"report": report.to_dict(), "outcomes": {}, "fault": fault}
-    outcomes = {name: outcome.kind for name, outcome in grading.outcomes.items()}
+    signs = grading.signs
+    known["misconceptions"] = () if seed == SAME_INPUTS else _likened(sandbox, suite, cells, signs)
     known["seconds"] = round(time.monotonic() - started, 3)
-    report = _report(suite, grading, student, outcomes, known)
-    fault = grading.machine_failed
-    return {"report": report.to_dict(), "outcomes": outcomes, "fault": fault}
+    report = _report(suite, grading, student, known)
+    return {"report": report.to_dict(), "outcomes": signs, "fault": grading.machine_failed}
 
 
-def _run_tests(sandbox: Sandbox, suite: Suite, cells: list[Cell], seed: int) -> Grading:
+def _likened(
+    sandbox: Host, suite: Suite, cells: list[Cell], signs: dict[str, str]
+) -> tuple[str, ...]:
+    """Run what failed once more with the mutants' inputs, and say whose answers are the same."""
+    names = suspects(suite, signs)
+    if not names:
+        return ()
+    seed = seed_of(suite, "", SAME_INPUTS, cells)
+    with contextlib.suppress(GraderError):  # the score stands without it
+        return misconceptions(suite, _run_tests(sandbox, suite, cells, seed, names).signs)
+    return ()
+
+
+def _run_tests(
+    sandbox: Host, suite: Suite, cells: list[Cell], seed: int, names: Sequence[str] = ()
+) -> Grading:
+    """Run the hidden tests, or those of these names, in a session of their own."""
     session = Session(sandbox, cells, suite.limits, seed)
     grading = Grading(lambda folder: session, seed, suite.limits.test_seconds)
     folder, said = str(suite.path), io.StringIO()
     options = [*_PYTEST, f"--rootdir={folder}", f"--confcutdir={folder}", folder]
+    options += ["-k", " or ".join(names)] if names else []
     try:
         with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
             code = pytest.main(options, [_Bring(grading)])
@@ -110,9 +131,7 @@ class _Bring:
         config.pluginmanager.register(self.grading, NAME)
 
 
-def _report(
-    suite: Suite, grading: Grading, student: str, outcomes: dict[str, str], known: dict[str, Any]
-) -> Report:
+def _report(suite: Suite, grading: Grading, student: str, known: dict[str, Any]) -> Report:
     notes = tuple(grading.session.notes) if grading.session is not None else ()
     wrong = [each.detail for each in grading.outcomes.values() if _is_ours(each.verdict)]
     lacking = [spec.function for spec in suite.tests if spec.function not in grading.outcomes]
@@ -126,7 +145,6 @@ def _report(
         status="graded",
         score=fsum(task.score for task in tasks),
         tasks=tasks,
-        misconceptions=misconceptions(suite, outcomes),
         notes=notes,
         **known,
     )
@@ -142,7 +160,7 @@ def _is_ours(verdict: Verdict) -> bool:
 class Judge:
     """Answers an engine: one request, one fork, one report."""
 
-    def __init__(self, channel: Channel, suite: Suite, sandbox: Sandbox) -> None:
+    def __init__(self, channel: Channel, suite: Suite, sandbox: Host) -> None:
         self._channel, self._suite, self._sandbox = channel, suite, sandbox
 
     def serve(self) -> None:
@@ -153,11 +171,17 @@ class Judge:
             self._sandbox.wait_until_ready()
         except GraderError as error:
             return self._say({"error": str(error)})
-        self._say({"ready": True})
+        self._say({"ready": True, "resident": self._resident()})
         with contextlib.suppress(Closed):
             while True:
-                self._say(self._grade(json.loads(self._channel.receive())))
+                answer = self._grade(json.loads(self._channel.receive()))
+                self._say({**answer, "resident": self._resident()})
         return None
+
+    def _resident(self) -> list[int]:
+        """Return the bytes that this process and the zygote hold."""
+        both = [Process.read(pid) for pid in (os.getpid(), self._sandbox.zygote)]
+        return [each.resident if each is not None else 0 for each in both]
 
     def _say(self, message: dict[str, Any]) -> None:
         self._channel.send(json.dumps(message).encode())
@@ -218,13 +242,16 @@ def _die_with_parent() -> None:
 
 def main() -> None:
     """Serve the engine at the other end of the socket that the first argument names."""
-    handle, folder, walls = sys.argv[1:]
+    handle, folder = sys.argv[1:3]
+    walls: Any = sys.argv[3]
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"  # hidden tests need none, and it takes 1 s
     _die_with_parent()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # so that the sandbox is closed
     channel = Channel(socket.socket(fileno=int(handle)))
     suite = load_suite(Path(folder))
-    with contextlib.closing(for_suite(suite, walls=walls == "walls")) as sandbox:
+    with contextlib.closing(for_suite(suite, walls=walls)) as sandbox:
         Judge(channel, suite, sandbox).serve()
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # nothing is left to close
 
 
 if __name__ == "__main__":

@@ -80,8 +80,11 @@ def _bytes(path: Path, max_bytes: int) -> bytes:
     if not stat.S_ISREG(os.fstat(handle).st_mode):
         os.close(handle)
         raise NotebookError(f"{path.name} is not a regular file")
-    with os.fdopen(handle, "rb") as file:
-        data = file.read(max_bytes + 1)
+    try:
+        with os.fdopen(handle, "rb") as file:
+            data = file.read(max_bytes + 1)
+    except OSError as error:
+        raise NotebookError(f"{path.name} can't be read: {error.strerror}") from error
     if len(data) > max_bytes:
         raise NotebookError(f"{path.name} is larger than {max_bytes // 1_000_000} MB")
     return data
@@ -241,7 +244,8 @@ def rebuild(source_nb: Notebook, submitted_nb: Notebook) -> list[Cell]:
     or renamed. Visible checks are left out, and so are cells that the author tagged `explore`,
     whatever the student made of them: the lab promises that they cost nothing. Code cells that
     the student added, or changed where the lab leaves them open, follow the released cell that
-    they followed.
+    they followed, and those behind it that are missing: an answer that nothing can be known by any
+    more is such a cell, and the stub must not undo it.
     """
     base, submitted = released(source_nb)["cells"], submitted_nb["cells"]
     places = _recognise(base, submitted)
@@ -268,9 +272,11 @@ def _added(
 ) -> dict[int, list[Cell]]:
     """Return {released cell that they follow: the student's own code cells}, -1 for the top."""
     added: dict[int, list[Cell]] = {}
-    latest = -1
+    latest, missing = -1, set(range(len(base))) - set(places)
     for index, (cell, place) in enumerate(zip(submitted, places, strict=True)):
         latest = latest if place is None else place
+        while latest + 1 in missing:
+            latest += 1
         if cell.get("cell_type") == "code" and _is_own(cell, base, place):
             added.setdefault(latest, []).append(Cell(cell["source"], index + 1))
     return added

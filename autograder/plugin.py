@@ -4,13 +4,18 @@
 
 It does nothing in any other test run. With `--submission` it offers the fixtures `student`, `seed`
 and `rng` to the tests of one suite, runs the student's cells in a sandbox, and sorts what happens
-in each test into a `Verdict`.
+in each test into an `Outcome`.
+
+A failure shows the hidden test's own lines, then the way through the student's cells. The grader's
+lines between them are left out; `--full-trace` shows them. pytest's other options work as ever:
+`-k`, `-x`, `--lf`, `--pdb`. At the debugger's prompt `student` answers, as in `autograder shell`.
 """
 
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import TracebackType
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
@@ -19,13 +24,12 @@ import pytest
 from autograder.errors import (
     ExpectationError,
     GraderError,
-    NotRunError,
+    NotebookError,
     SandboxError,
     StudentError,
     WorkerLost,
-    WorkerOutOfMemory,
-    WorkerTimedOut,
 )
+from autograder.outcomes import PASSED, Outcome, hidden_part, outcome_of, worse_of
 from autograder.report import TaskResult, TestResult, Verdict
 from autograder.suite import TestSpec, spec_of
 
@@ -33,47 +37,14 @@ if TYPE_CHECKING:
     import numpy as np
 
     from autograder.remote import Student
+    from autograder.sandbox import Walls
     from autograder.session import Session
     from autograder.suite import Suite
 
-__all__ = ["Grading", "Outcome"]
+__all__ = ["Grading"]
 
 NAME = "autograder-grading"
-# What a test raises when a value of the student's is not what the test takes for granted.
-_MISUSE = (TypeError, AttributeError, LookupError, ArithmeticError, ValueError)
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How one hidden test ended.
-
-    Attributes:
-        message: what the student reads.
-        raised: whether the student's own code raised, as opposed to a wrong value.
-        detail: what went wrong in the grader, for staff; no value of the student's or the test's.
-    """
-
-    verdict: Verdict
-    message: str = ""
-    raised: bool = False
-    detail: str = ""
-
-    @property
-    def kind(self) -> str:
-        """The verdict, or `raised`: what a misconception's pattern is made of."""
-        return "raised" if self.raised else self.verdict.value
-
-
-_PASSED = Outcome(Verdict.passed)
-_WORST = [
-    Verdict.passed,
-    Verdict.failed,
-    Verdict.not_run,
-    Verdict.timed_out,
-    Verdict.out_of_memory,
-    Verdict.crashed,
-    Verdict.grader_error,
-]
+_STUDENTS_FAULT = (ExpectationError, StudentError, WorkerLost)
 
 
 @dataclass
@@ -130,12 +101,21 @@ class Grading:
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Iterator[None]:
-        """Note how each phase of a test ended."""
+        """Note how each phase of a test ended, and show no more of it than matters."""
         spec = _spec(item)
         if spec is not None and (call.excinfo is not None or call.when == "call"):
             error = call.excinfo.value if call.excinfo is not None else None
-            self._note(spec, self._judge(spec, error))
+            folder = item.path.parent
+            self._note(spec, self._judge(spec, error, folder))
+            whole = item.config.option.fulltrace
+            if isinstance(error, _STUDENTS_FAULT) and not whole and hidden_part(error, folder):
+                call.excinfo = _shortened(error, folder)  # a cell's has no part in the suite
         return (yield)
+
+    @property
+    def signs(self) -> dict[str, str]:
+        """How each test ended, by function name: what the diagnosis compares."""
+        return {name: outcome.sign for name, outcome in self.outcomes.items()}
 
     def close(self) -> None:
         """End the student's processes."""
@@ -156,84 +136,35 @@ class Grading:
 
     def _note(self, spec: TestSpec, outcome: Outcome) -> None:
         """Keep the worst outcome of a test's parameters and phases."""
-        known = self.outcomes.get(spec.function, _PASSED)
-        worse = _WORST.index(outcome.verdict) > _WORST.index(known.verdict)
-        self.outcomes[spec.function] = outcome if worse else known
+        self.outcomes[spec.function] = worse_of(self.outcomes.get(spec.function, PASSED), outcome)
 
-    def _judge(self, spec: TestSpec, error: BaseException | None) -> Outcome:
-        if error is None:
-            return _PASSED
+    def _judge(self, spec: TestSpec, error: BaseException | None, folder: Path) -> Outcome:
         if isinstance(error, pytest.skip.Exception):
             title = self.titles.get(spec.after or "", "another test")
-            return Outcome(Verdict.not_run, f"Not run: “{title}” must pass first.")
-        if isinstance(error, WorkerLost):
-            return Outcome(_verdict_of(error), _sentence(error.reason))
-        if isinstance(error, StudentError):
-            return _student_raised(error, spec.hint)
-        if isinstance(error, ExpectationError):
-            return Outcome(Verdict.failed, _joined(error.public, spec.hint))
-        if isinstance(error, AssertionError):
-            return Outcome(Verdict.failed, _joined("", spec.hint))
-        if self._misused(error):
-            said = "Your code returned something that this test can't use."
-            return Outcome(Verdict.failed, _joined(said, spec.hint))
+            return Outcome(Verdict.not_run, f"Not run: “{title}” must pass first.", "not_run")
         self.machine_failed = self.machine_failed or isinstance(error, SandboxError)
-        return Outcome(Verdict.grader_error, detail=_blame(spec, error))
-
-    def _misused(self, error: BaseException) -> bool:
-        """Whether a value of the student's made the test stumble.
-
-        A suite is proven to run through with right answers, so a TypeError after the student's
-        code has answered is taken for the answer's fault. Before that it is the test's own.
-        """
         answered = self.session is not None and self.session.asked > 0
-        return answered and (isinstance(error, _MISUSE) or type(error) is RuntimeError)
+        return outcome_of(error, spec, folder, answered=answered)
 
 
 def _spec(item: Any) -> TestSpec | None:
     return spec_of(getattr(item, "function", None))
 
 
-def _verdict_of(error: WorkerLost) -> Verdict:
-    if isinstance(error, NotRunError):
-        return Verdict.not_run
-    if isinstance(error, WorkerTimedOut):
-        return Verdict.timed_out
-    return Verdict.out_of_memory if isinstance(error, WorkerOutOfMemory) else Verdict.crashed
-
-
-def _student_raised(error: StudentError, hint: str) -> Outcome:
-    if error.is_a("MemoryError") or "can't allocate memory" in error.raised.message:
-        return Outcome(Verdict.out_of_memory, "Your code asked for more memory than there is.")
-    said = str(error) if error.is_sentence else f"Your code raised {error}"
-    return Outcome(Verdict.failed, _joined(_sentence(said), hint), raised=True)
-
-
-def _sentence(text: str) -> str:
-    text = text[:1].upper() + text[1:]
-    return text if text.endswith((".", "!", "?")) else f"{text}."
-
-
-def _joined(*parts: str) -> str:
-    return " ".join(part for part in parts if part)
-
-
-def _blame(spec: TestSpec, error: BaseException) -> str:
-    """Say where a hidden test went wrong: no value and no message, which may hold values."""
-    if isinstance(error, GraderError):
-        return f"{spec.function}: {error}"
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    where = f"{Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}" if trace else "?"
-    return f"{spec.function}: {type(error).__name__} at {where}"
+def _shortened(error: BaseException, folder: Path) -> pytest.ExceptionInfo[BaseException]:
+    """Leave the hidden test's own lines of a traceback, without what it was raised from."""
+    trace = None
+    for step in reversed(hidden_part(error, folder)):
+        trace = TracebackType(trace, step.tb_frame, step.tb_lasti, step.tb_lineno)
+    error.__cause__, error.__suppress_context__ = None, True
+    return pytest.ExceptionInfo.from_exception(error.with_traceback(trace))
 
 
 # --- for plain pytest ----------------------------------------------------------------------------
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Offer --submission, --no-sandbox and --grading-seed."""
+    """Offer --submission, --no-sandbox, --grading-seed and --student."""
     group = parser.getgroup("autograder", "grading a notebook with a hidden suite")
     group.addoption("--submission", metavar="FILE", help="the notebook to grade")
     group.addoption(
@@ -242,6 +173,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="run the notebook without any wall: for an instructor's own solution only",
     )
     group.addoption("--grading-seed", type=int, default=0, metavar="N", help="default: 0")
+    group.addoption(
+        "--student", metavar="ID", default="", help="draw the inputs that this student's tests drew"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -278,23 +212,34 @@ class _ByHand(Grading):
     """Grading in an instructor's own pytest run: brings its own sandbox."""
 
     submission: Path = Path()
-    walls: bool = True
+    walls: "Walls" = "auto"
+    whose: str = ""
     suite: "Suite | None" = None
     sandbox: Any = None
 
     def open(self, folder: Path) -> "Session":
-        """Start a sandbox for the suite in this folder and read the submission."""
+        """Start a sandbox for the suite in this folder; end the run when that can't be done."""
+        from autograder.suite import load_suite
+
+        try:
+            self.suite = load_suite(folder)
+            return self._open(self.suite)
+        except (GraderError, NotebookError) as error:
+            pytest.exit(str(error), returncode=pytest.ExitCode.USAGE_ERROR)
+
+    def _open(self, suite: "Suite") -> "Session":
+        from autograder.judge import seed_of
         from autograder.notebook import read, rebuild
         from autograder.sandbox import for_suite
         from autograder.session import Session
-        from autograder.suite import load_suite
 
-        self.suite = load_suite(folder)
-        self.test_seconds = self.suite.limits.test_seconds
-        self.sandbox = for_suite(self.suite, walls=self.walls)
+        cells = rebuild(suite.source, read(self.submission))
+        if self.whose:
+            self.seed_number = seed_of(suite, self.whose, self.seed_number, cells)
+        self.test_seconds = suite.limits.test_seconds
+        self.sandbox = for_suite(suite, walls=self.walls)
         self.sandbox.start()
-        cells = rebuild(self.suite.source, read(self.submission))
-        return Session(self.sandbox, cells, self.suite.limits, self.seed_number)
+        return Session(self.sandbox, cells, suite.limits, self.seed_number)
 
     def close(self) -> None:
         """End the session, then the sandbox."""
@@ -304,20 +249,23 @@ class _ByHand(Grading):
 
     def summary(self) -> Iterator[str]:
         """Yield the score of the tests that ran, and the notes on the cells."""
-        specs = self.suite.tests if self.suite is not None else ()
-        tests = [spec for spec in specs if spec.function in self.outcomes]
+        if self.suite is None or self.session is None:
+            return
+        tests = [spec for spec in self.suite.tests if spec.function in self.outcomes]
         for task in self.tasks(tuple(tests)):
             yield f"{task.task}: {task.score:g} of {task.max_score:g} points"
-        yield from self.session.notes if self.session is not None else ()
+        yield from self.session.notes
 
 
 def _by_hand(config: pytest.Config, path: Path) -> _ByHand:
-    walls = not config.getoption("no_sandbox")
-    if not walls:
+    walls: Walls = "none" if config.getoption("no_sandbox") else "auto"
+    if walls == "none":
         message = "--no-sandbox: the notebook runs as you, with all your rights"
         warnings.warn(pytest.PytestWarning(message), stacklevel=2)
     if not path.exists():
         raise pytest.UsageError(f"--submission {path}: there is no such file")
-    seed = config.getoption("grading_seed")
-    grading = _ByHand(lambda folder: grading.open(folder), seed, 20.0, submission=path, walls=walls)
+    seed, whose = config.getoption("grading_seed"), config.getoption("student")
+    grading = _ByHand(
+        lambda folder: grading.open(folder), seed, 20.0, submission=path, walls=walls, whose=whose
+    )
     return grading

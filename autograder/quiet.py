@@ -13,6 +13,9 @@ from traitlets.log import get_logger
 __all__ = ["KeepsProblem", "quiet_nbgrader"]
 
 
+_DATABASE_LOG = "tornado.application"  # nbgrader's choice
+
+
 class KeepsProblem:
     """Mix into one of nbgrader's converters: `problem` is what went wrong, which it only logs."""
 
@@ -41,7 +44,8 @@ class KeepsProblem:
 def quiet_nbgrader(level: int = logging.WARNING) -> Iterator[io.StringIO]:
     """Yield what nbgrader logs; drop SQLAlchemy's remarks on how nbgrader uses it."""
     text, log = io.StringIO(), cast(logging.Logger, get_logger())
-    old = log.handlers, log.level, log.propagate
+    old, database_log = (log.handlers, log.level, log.propagate), logging.getLogger(_DATABASE_LOG)
+    database_log.disabled = True  # every error in it is raised as well
     log.handlers, log.propagate = [logging.StreamHandler(text)], False
     log.setLevel(level)
     try:
@@ -51,3 +55,4 @@ def quiet_nbgrader(level: int = logging.WARNING) -> Iterator[io.StringIO]:
     finally:
         log.handlers, log.propagate = old[0], old[2]
         log.setLevel(old[1])
+        database_log.disabled = False

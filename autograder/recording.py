@@ -2,7 +2,8 @@
 
 One writer, no parallel database sessions. A submission whose report stands in the gradebook
 already is left alone, so a run that was killed goes on where it stopped. One that nbgrader can't
-record is named with its reason, and the next one is recorded.
+record is named with its reason, and the next one is recorded. What would meet them all, such as a
+full disk, ends the run with a StorageError.
 """
 
 import shutil
@@ -17,14 +18,20 @@ from nbgrader.converters import Autograde, NbGraderException
 from nbgrader.coursedir import CourseDirectory
 
 from autograder.course import Course
-from autograder.database import back_up, create, url
+from autograder.database import back_up, create, require_unlocked, url
+from autograder.exchange import carry_receipt, receipt
 from autograder.gradebook import NotGradedError, report_of
 from autograder.inert import inert_line
+from autograder.late import assign_penalties
 from autograder.quiet import KeepsProblem, quiet_nbgrader
 from autograder.release import ReleaseError, register
 from autograder.report import Report
+from autograder.storage import refusal, usable
 
 __all__ = ["record"]
+
+
+_RENAME = "Rename it: UTF-8, no line break, no space at either end"
 
 
 class SubmittedCourse(CourseDirectory):
@@ -56,6 +63,12 @@ class Recorder(KeepsProblem, Autograde):
         shutil.rmtree(self._format_dest(assignment_id, student_id), ignore_errors=True)
         return True
 
+    def init_assignment(self, assignment_id: str, student_id: str) -> None:
+        """Take along what `nbgrader submit` wrote, and nothing else that was handed in."""
+        super().init_assignment(assignment_id, student_id)
+        source, target = self._format_source, self._format_dest
+        carry_receipt(*(Path(folder(assignment_id, student_id)) for folder in (source, target)))
+
 
 def record(
     course: Course,
@@ -65,16 +78,26 @@ def record(
 ) -> dict[str, str]:
     """Record graded reports. Returns {student: reason} for those that could not be recorded."""
     graded = [report for report in reports if report.status == "graded"]
+    with usable(course.database):
+        return _record(course, lab, graded, on_recorded)
+
+
+def _record(
+    course: Course, lab: str, graded: Sequence[Report], on_recorded: Callable[[str], None]
+) -> dict[str, str]:
     problems = {}
     todo = [report for report in graded if not _is_recorded(course, lab, report)]
     if todo:
         create(course.database)
+        require_unlocked(course.database)
         _register(course, lab)
         back_up(course.database)
     for report in todo:
         if reason := _record_one(course, lab, report):
             problems[report.student] = reason
         on_recorded(report.student)
+    if course.database.exists():
+        assign_penalties(url(course.database), lab, course.config())
     return problems
 
 
@@ -82,6 +105,8 @@ def _register(course: Course, lab: str) -> None:
     try:
         register(course, lab)
     except ReleaseError as error:
+        if refused := refusal(course.database, error.__cause__):
+            raise refused from error
         if "there are submissions" in str(error) or "Cannot add or remove" in str(error):
             raise ReleaseError(
                 f"{lab}: cells were added to or removed from {course.source(lab)} after "
@@ -92,10 +117,15 @@ def _register(course: Course, lab: str) -> None:
 
 
 def _is_recorded(course: Course, lab: str, report: Report) -> bool:
-    """Whether this very report stands in the autograded notebook, its scores in the gradebook."""
+    """Whether this very report stands in the autograded notebook, its scores in the gradebook.
+
+    The same notebook handed in again counts as new: its time and its secret are others.
+    """
+    made, submitted = course.autograded(report.student, lab), course.submission(report.student, lab)
     try:
-        nb = nbformat.read(course.autograded(report.student, lab), as_version=4)
-        return _same(report_of(nb), report) and _has_scores(course, lab, report)
+        same = _same(report_of(nbformat.read(made, as_version=4)), report)
+        same = same and receipt(made.parent) == receipt(submitted.parent)
+        return same and _has_scores(course, lab, report)
     except (OSError, ValueError, NotGradedError, MissingEntry):
         return False
 
@@ -116,6 +146,8 @@ def _has_scores(course: Course, lab: str, report: Report) -> bool:
 
 def _record_one(course: Course, lab: str, report: Report) -> str:
     """Let nbgrader convert one submission. Returns what went wrong, or nothing."""
+    if not _is_recordable(report.student):
+        return f"its folder's name can't stand in the gradebook. {_RENAME}"
     config = _one(course.config(), course, lab, report.student)
     converter = Recorder(coursedir=SubmittedCourse(config=config), config=config)
     converter.report = report
@@ -123,8 +155,20 @@ def _record_one(course: Course, lab: str, report: Report) -> str:
         try:
             converter.start()
         except Exception as error:  # one submission never stops the batch
-            return _reason(converter.problem or error)
+            problem = converter.problem or error
+            if refused := refusal(course.database, problem):
+                raise refused from error
+            return _reason(problem)
     return ""
+
+
+def _is_recordable(student: str) -> bool:
+    """Whether nbgrader's patterns match the name and SQLite takes it."""
+    try:
+        student.encode()
+    except UnicodeEncodeError:
+        return False
+    return "\n" not in student and student == student.strip()
 
 
 def _one(config: Any, course: Course, lab: str, student: str) -> Any:

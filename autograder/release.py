@@ -9,7 +9,6 @@ import contextlib
 import difflib
 import filecmp
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +19,7 @@ from nbgrader.coursedir import CourseDirectory
 
 from autograder.course import Course, WrongUseError
 from autograder.database import create
+from autograder.leftovers import SweptDirectory
 from autograder.quiet import KeepsProblem, quiet_nbgrader
 
 __all__ = ["ReleaseError", "check", "register", "release"]
@@ -68,7 +68,7 @@ def _generated(course: Course, lab: str, *, database: bool) -> Iterator[Path]:
     """Yield a temporary folder that holds the student version."""
     _require_cell_ids(course.source(lab))
     (course.root / "_build").mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=course.root / "_build", prefix="release-") as folder:
+    with SweptDirectory("release-", course.root / "_build") as folder:
         _convert(course, lab, Path(folder), database=database)
         yield Path(folder) / lab
 
@@ -88,7 +88,7 @@ def _convert(course: Course, lab: str, folder: Path, *, database: bool) -> None:
         except NbGraderException as error:
             said = log.getvalue().partition("There was an error processing")[0].strip()
             problem = converter.problem or error
-            raise ReleaseError(f"{lab} can't be released: {problem}\n{said}".strip()) from error
+            raise ReleaseError(f"{lab} can't be released: {problem}\n{said}".strip()) from problem
 
 
 def _require_cell_ids(source: Path) -> None:

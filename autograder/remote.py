@@ -3,18 +3,44 @@
 A test reads as if the objects were here. Numbers, texts, lists, arrays and tensors do arrive as
 plain values; everything else is a `RemoteObject`, whose attributes, calls, items, length and
 iteration are asked of the worker.
+
+Values are copies, both ways. What is changed in place on one side stays as it was on the other:
+`model.weight` is a copy of the numbers, so fill it with `model.load_state_dict({...})`, and hand
+an optimiser `model.parameters()`, not a list of copies. A parameter arrives as a leaf, with the
+gradient that it has collected over there. Any other tensor that needs a gradient is joined to the
+graph that it has over there, and to the tensors that it was made from if they were arguments of
+the same call: `loss.backward()` reaches both. It does not reach through a callback, whose arguments
+and result are plain values, nor to gradients of gradients.
 """
 
 import weakref
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from autograder.errors import GraderError, MissingNameError, StudentError
-from autograder.session import Session
+from autograder.errors import GraderError, MissingNameError, StudentError, SuiteError
+from autograder.wire import WireError
 
-__all__ = ["RemoteObject", "Student"]
+if TYPE_CHECKING:
+    from autograder.session import Session
+
+__all__ = ["RemoteObject", "Student", "library"]
 
 _MOST_ITEMS = 100_000
+_LIBRARIES = ("math", "numpy", "torch", "torch.nn", "torch.nn.functional", "torch.optim")
+
+
+def library(student: "Student", name: str) -> Any:
+    """Return a library as the student's process has it, to work on what lives there.
+
+        optimizer = library(student, "torch.optim").SGD(model.parameters(), lr=0.1)
+
+    SuiteError for any other than math, numpy, torch, torch.nn, torch.nn.functional, torch.optim.
+    The student's code may have changed it: use it to act over there, never to compare.
+    """
+    if name not in _LIBRARIES:
+        known = ", ".join(_LIBRARIES)
+        raise SuiteError(f"no library {name!r} for hidden tests; there are: {known}")
+    return object.__getattribute__(student, "_session").ask("library", name)
 
 
 class Student:
@@ -24,7 +50,7 @@ class Student:
     too, so `hasattr` works.
     """
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: "Session") -> None:
         object.__setattr__(self, "_session", session)
         _connect(session)
 
@@ -36,6 +62,9 @@ class Student:
     def __setattr__(self, name: str, value: Any) -> None:
         self._session.ask("set", None, name, value)
 
+    def __repr__(self) -> str:
+        return "<the student's notebook>"
+
     def __dir__(self) -> list[str]:
         return [name for name in self._session.ask("names") if type(name) is str]
 
@@ -43,11 +72,11 @@ class Student:
 class RemoteObject:
     """An object that stays in the sandbox. `_kind` is its class's name, as the worker says it."""
 
-    def __init__(self, session: Session, known: int, kind: str, is_callable: bool) -> None:
+    def __init__(self, session: "Session", known: int, kind: str, is_callable: bool) -> None:
         fields = {"_session": session, "_known": known, "_kind": kind, "_callable": is_callable}
         for name, value in {**fields, "_generation": session.generation}.items():
             object.__setattr__(self, name, value)
-        weakref.finalize(self, _let_go, weakref.ref(session), known, session.generation)
+        session.drop_with(self, [known])
 
     def __getattr__(self, name: str) -> Any:
         if _is_special(name):
@@ -68,6 +97,12 @@ class RemoteObject:
 
     def __getitem__(self, key: Any) -> Any:
         return self._session.ask("item", self, key)
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        self._session.ask("assign", self, key, value)
+
+    def __contains__(self, item: Any) -> bool:
+        return self._session.ask("contains", self, item) is True
 
     def __len__(self) -> int:
         try:
@@ -90,7 +125,7 @@ class RemoteObject:
         return f"<the student's {self._kind}>"
 
 
-def _connect(session: Session) -> None:
+def _connect(session: "Session") -> None:
     held = weakref.ref(session)
 
     def revive(known: int, kind: str, is_callable: bool) -> RemoteObject:
@@ -99,18 +134,18 @@ def _connect(session: Session) -> None:
             raise GraderError("an object arrived for a session that is over")
         return RemoteObject(alive, known, kind, is_callable)
 
+    def describe(value: Any) -> int | None:
+        return _number_of(value, held()) if type(value) is RemoteObject else None
+
     session.revive = revive
-    session.describe = _describe
+    session.describe = describe
 
 
-def _describe(value: Any) -> int | None:
-    return object.__getattribute__(value, "_known") if type(value) is RemoteObject else None
-
-
-def _let_go(session: "weakref.ref[Session]", known: int, generation: int) -> None:
-    alive = session()
-    if alive is not None and alive.generation == generation:
-        alive.dropped.append(known)
+def _number_of(thing: RemoteObject, session: "Session | None") -> int:
+    about = object.__getattribute__(thing, "__dict__")
+    if session is not about["_session"] or session.generation != about["_generation"]:
+        raise WireError(f"{thing!r} belongs to an earlier run of the notebook")
+    return int(about["_known"])
 
 
 def _is_special(name: str) -> bool:

@@ -17,6 +17,11 @@ class Verdict(StrEnum):
     failed = "failed"
     timed_out = "timed_out"
     out_of_memory = "out_of_memory"
+    out_of_disk = "out_of_disk"
+    too_many_files = "too_many_files"
+    too_many_threads = "too_many_threads"
+    too_much_output = "too_much_output"
+    too_large = "too_large"
     crashed = "crashed"
     not_run = "not_run"
     grader_error = "grader_error"
@@ -58,7 +63,7 @@ class Report:
     Attributes:
         status: `not_graded` means that no score may be recorded: `reason` says why.
         seconds: wall time that grading took.
-        misconceptions: sentences of the mutants whose failing tests match the student's, by task.
+        misconceptions: sentences of the mutants that give the same wrong answers.
         suite_digest, seed: what to give again to get the same score again.
         walls: what stood between the student's code and this machine.
         notes: what the student's own cells said went wrong, cleaned and bounded.
@@ -77,6 +82,15 @@ class Report:
     seed: int = 0
     walls: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+
+    @property
+    def weakness(self) -> str:
+        """What staff should know about the walls that there were; nothing when all stood."""
+        if not self.walls:
+            return "graded without a sandbox"
+        if "bubblewrap" not in self.walls:
+            return "weaker walls, without namespaces: `autograder doctor` says what they leave open"
+        return ""
 
     def task(self, name: str) -> TaskResult:
         """Return the task called `name`; KeyError names those that exist."""

@@ -6,7 +6,10 @@ dies, eats the memory or breaks the wire is killed; the test that it happened in
 """
 
 import contextlib
+import itertools
 import time
+import weakref
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NoReturn
 
@@ -14,29 +17,34 @@ from autograder.errors import (
     GraderError,
     MissingNameError,
     NotRunError,
+    OverLimitError,
+    Place,
     ProtocolBreach,
     Raised,
     SandboxError,
     StudentError,
     SuiteError,
     UnsendableError,
-    WorkerCrashed,
     WorkerLost,
 )
 from autograder.inert import inert_line
+from autograder.limits import LASTING, Limits, loss_of, over_limit, sentence
 from autograder.notebook import Cell
-from autograder.sandbox import Sandbox, ended_how
+from autograder.question import Question, is_of
+from autograder.report import Verdict
+from autograder.sandbox import Ended, Host
 from autograder.sandbox import Worker as Process
 from autograder.sandbox.watch import Meter, Watchdog
-from autograder.suite import Limits
-from autograder.wire import Channel, Closed, WireError, decode, encode
+from autograder.values import encode
+from autograder.wire import Channel, Closed, WireError
 
 __all__ = ["Session"]
 
-_MAX_BYTES = 256 * 2**20
 _CLEANUP_SECONDS = 30.0
 _PATIENCE = 10.0  # on the wall, for one second that may be charged
+_DYING_SECONDS = 2.0
 _MAX_CALLBACKS = 1_000_000
+_MAX_DROPPED = 100_000
 Revive = Callable[[int, str, bool], Any]
 Describe = Callable[[Any], int | None]
 
@@ -53,11 +61,11 @@ class Session:
     `notes` says which cells raised; `asked` counts the values that came from the student.
     """
 
-    def __init__(self, sandbox: Sandbox, cells: Sequence[Cell], limits: Limits, seed: int) -> None:
+    def __init__(self, sandbox: Host, cells: Sequence[Cell], limits: Limits, seed: int) -> None:
         self._sandbox, self._cells, self._limits, self._seed = sandbox, cells, limits, seed
         self._process: Process | None = None
         self._watchdog: Watchdog | None = None
-        self._lost: WorkerLost | None = None
+        self._lost: WorkerLost | OverLimitError | None = None
         self._broken: WorkerLost | None = None
         self._restarts = -1
         self._number = 0
@@ -65,7 +73,8 @@ class Session:
         self._total = Meter(f"the whole notebook used up its {total:g} s", total)
         self._budget = self._total
         self._callbacks: list[Callable[..., Any]] = []
-        self.dropped: list[int] = []
+        self._tensors = itertools.count(-1, -1)
+        self._dropped: deque[int] = deque()
         self.notes: list[str] = []
         self.asked = 0
         self.generation = 0
@@ -91,11 +100,12 @@ class Session:
         self._stop()
 
     def _start(self) -> None:
-        self._restarts += 1
-        if self._restarts > self._limits.restarts:
-            raise NotRunError(f"not run: earlier tests ended your code {self._restarts} times")
+        if self._restarts >= self._limits.restarts:
+            times = self._restarts + 1
+            raise NotRunError(f"not run: earlier tests ended your code {times} times")
         self._lost = None
         self._spawn()
+        self._restarts += 1
         self.notes.clear()
         seconds = self._limits.cells_seconds
         self._budget = Meter(f"the notebook's cells ran longer than {seconds:g} s", seconds)
@@ -104,19 +114,11 @@ class Session:
             self._run(cell)
 
     def _spawn(self) -> None:
-        limits, memory = self._limits, self._limits.memory_mb * 2**20
-        self._process = self._sandbox.spawn(
-            {
-                "memory": memory,
-                "scratch": limits.scratch_mb * 2**20,
-                "processes": limits.processes,
-                "cpu_seconds": limits.total_seconds,
-                "max_bytes": _MAX_BYTES,
-            }
-        )
+        limits = self._limits
+        self._process = self._sandbox.spawn(limits)
         self.generation += 1
-        self.dropped.clear()
-        self._watchdog = Watchdog(self._sandbox.zygote, memory, limits.processes)
+        self._dropped.clear()
+        self._watchdog = Watchdog(self._sandbox.zygote, limits.memory, limits.processes)
         self._watchdog.start()
 
     def _run(self, cell: Cell) -> None:
@@ -132,8 +134,10 @@ class Session:
             raise self._broken from error
 
     def _note(self, cell: Cell, error: StudentError) -> None:
-        line = f", line {error.raised.line}" if error.raised.line else ""
-        said = f": {error.raised.message}" if error.raised.message else ""
+        lines = [place.line for place in error.raised.trail if place.cell == cell.number]
+        line = f", line {lines[-1]}" if lines else ""
+        message = str(error) if isinstance(error, OverLimitError) else error.raised.message
+        said = f": {message}" if message else ""
         self.notes.append(f"{_where(cell)}{line} raised {error.kind}{said}")
 
     # --- one question ---
@@ -144,22 +148,49 @@ class Session:
         Raises StudentError for what the student's code raised, and a kind of WorkerLost when the
         worker had to be killed. `patient` waits for as long as the test or the cells may take.
         """
-        if self._process is None:
-            raise self._lost or GraderError("asked before begin_test")
-        self._drop()
+        channel = self._channel()
         self._number += 1
-        data = self._encode([self._number, op, *arguments])
+        question = Question(self._number, arguments[1] if op == "get" else "")
+        data = self._encode([question.number, op, *arguments], question)
         try:
             with self._metered(patient) as deadline:
-                return self._exchange(self._process.channel, data, deadline)
+                return self._exchange(channel, question, data, deadline)
         except TimeoutError as error:
             self._stop()
             raise SandboxError("the machine was too busy to run the student's code") from error
         except Closed:
             self._lose(None)
         except WireError as error:
-            reason = f"your code broke the connection to the grader ({error})"
-            self._lose(ProtocolBreach(reason))
+            self.breach(str(error))
+        except OverLimitError as error:
+            if op != "cell" and error.verdict in LASTING:
+                self._replace(error)
+            raise
+        finally:
+            self._settle(question)
+
+    def _replace(self, error: OverLimitError) -> None:
+        """End a worker that may still hold what it took, for the next test's sake. No loss."""
+        self._stop()
+        self._lost = error
+        self._restarts -= 1
+
+    def _channel(self) -> Channel:
+        if self._process is None:
+            raise self._lost or GraderError("asked before begin_test")
+        return self._process.channel
+
+    def breach(self, what: str) -> NoReturn:
+        """Kill a worker that sent what no worker may send."""
+        self._lose(ProtocolBreach(f"your code broke the connection to the grader ({what})"))
+
+    def drop_with(self, owner: object, numbers: Sequence[int]) -> None:
+        """Let the worker drop what it keeps under these numbers once `owner` is gone."""
+        weakref.finalize(owner, _drop, weakref.ref(self), self.generation, numbers)
+
+    def drop(self, numbers: Sequence[int]) -> None:
+        """Let the worker drop what it keeps under these numbers, along with the next question."""
+        self._dropped.extend(numbers)
 
     @contextlib.contextmanager
     def _metered(self, patient: bool) -> Iterator[float]:
@@ -170,51 +201,68 @@ class Session:
         watchdog = self._watchdog
         if watchdog is None:
             raise GraderError("asked before begin_test")
-        watchdog.meters = (*meters, self._budget, self._total)
+        outer = watchdog.meters  # of a question whose callback asks this one
+        watchdog.meters = (*meters, *(outer or (self._budget, self._total)))
         try:
             yield time.monotonic() + _PATIENCE * longest + _CLEANUP_SECONDS
         finally:
-            watchdog.meters = ()
+            watchdog.meters = outer
 
-    def _exchange(self, channel: Channel, data: bytes, deadline: float) -> Any:
+    def _exchange(self, channel: Channel, question: Question, data: bytes, deadline: float) -> Any:
         if channel.pending():
             if channel.at_end():
                 raise Closed
             raise WireError("it spoke without being asked")
+        while self._dropped:
+            channel.send(self._dropping(), deadline)
         channel.send(data, deadline)
         for _ in range(_MAX_CALLBACKS):
-            answer = self._decode(channel.receive(deadline))
+            answer = question.read(channel.receive(deadline), self._revived)
             if answer[0] != "callback":
-                return self._value(*answer)
-            channel.send(self._call_back(*answer[1:]), deadline)
+                return self._value(question, *answer)
+            reply = self._call_back(question, *answer[1:])
+            self._channel().send(reply, deadline)  # a function that asks may have lost the worker
         raise WireError("it called back too often")
 
-    def _decode(self, data: bytes) -> list[Any]:
-        answer = decode(data, self._revived)
-        if type(answer) is not list or len(answer) < 3 or not _is(answer[:2], int, str):
-            raise WireError("an answer of the wrong form")
-        number, outcome, *rest = answer
-        if number != self._number:
-            raise WireError("an answer to another question")
-        if outcome not in _FORMS or not _is(rest, *_FORMS[outcome]):
-            raise WireError("an answer of the wrong form")
-        return [outcome, *rest]
+    def _dropping(self) -> bytes:
+        """Return a message that lets go of what no test holds any more. It has no answer."""
+        most = min(len(self._dropped), _MAX_DROPPED)
+        return encode([0, "drop", [self._dropped.popleft() for _ in range(most)]])
 
-    def _value(self, outcome: str, *rest: Any) -> Any:
+    def _settle(self, question: Question) -> None:
+        """Join an answer's tensors to autograd's graph, or let go of what was sent for that."""
+        if question.kept and self._process is not None:
+            from autograder.gradients import join  # imports torch
+
+            join(self, question)
+        else:
+            self.drop([number for number, _ in question.sent])
+
+    def _value(self, question: Question, outcome: str, *rest: Any) -> Any:
         self.asked += 1
         if outcome == "value":
             return rest[0]
         if outcome == "missing":
-            raise MissingNameError(inert_line(rest[0], 80))
+            raise MissingNameError(question.name)
         if outcome == "unsendable":
             raise UnsendableError(inert_line(rest[0], 200))
-        raise StudentError(_raised(*rest))
+        if outcome == "too_large":
+            said = sentence(Verdict.too_large, self._limits)
+            raise OverLimitError(_TOO_LARGE, Verdict.too_large, said)
+        raised = _raised(*rest)
+        raise over_limit(raised, self._limits) or StudentError(raised)
 
     # --- references and callbacks ---
 
-    def _encode(self, message: list[Any]) -> bytes:
+    def _encode(self, message: list[Any], question: Question | None = None) -> bytes:
+        def keep(tensor: Any) -> int | None:
+            if question is None:
+                return None
+            question.sent.append((next(self._tensors), tensor))
+            return question.sent[-1][0]
+
         try:
-            return encode(message, self._refer, _MAX_BYTES)
+            return encode(message, self._refer, self._limits.returned, keep=keep)
         except WireError as error:
             raise SuiteError(f"an argument of a hidden test can't be sent: {error}") from error
 
@@ -228,80 +276,72 @@ class Session:
         return "callback", len(self._callbacks) - 1
 
     def _revived(self, fields: list[Any]) -> Any:
-        if not _is(fields, int, str, bool):
+        if not is_of(fields, int, str, bool):
             raise WireError("a reference of the wrong form")
         return self.revive(fields[0], inert_line(fields[1], 80), fields[2])
 
-    def _call_back(self, known: int, args: list[Any], kwargs: dict[str, Any]) -> bytes:
+    def _call_back(
+        self, question: Question, known: int, args: list[Any], kwargs: dict[str, Any]
+    ) -> bytes:
         """Call a function of the suite for the student's code; of an error only the kind goes."""
         if not 0 <= known < len(self._callbacks) or not all(type(key) is str for key in kwargs):
             raise WireError("a call of something that was not given to it")
         self.asked += 1
         try:
             value = self._callbacks[known](*args, **kwargs)
-        except WorkerLost:
+        except GraderError:
+            self._stop()  # the author's fault, or ours: nobody is to answer for it over there
             raise
         except Exception as error:
-            return self._encode([self._number, "failed", type(error).__name__])
-        return self._encode([self._number, "value", value])
-
-    def _drop(self) -> None:
-        """Let go of objects that no test holds any more."""
-        if self.dropped and self._process is not None:
-            ids, self.dropped = self.dropped, []
-            with contextlib.suppress(StudentError):
-                self.ask("drop", ids)
+            if self._process is None:
+                raise
+            return self._encode([question.number, "failed", type(error).__name__])
+        return self._encode([question.number, "value", value])
 
     # --- the end of a worker ---
 
     def _lose(self, loss: WorkerLost | None) -> NoReturn:
-        """Kill the worker and say why, the watchdog's reason first."""
-        status = self._stop()
+        """Kill the worker and say why, the watchdog's reason first.
+
+        SandboxError when it may be the machine's doing: then the submission is graded anew.
+        """
+        if self._process is None and self._lost is not None:
+            raise self._lost
+        ended = self._stop(0.0 if loss else _DYING_SECONDS)
         seen = self._watchdog.loss if self._watchdog is not None else None
-        ended = WorkerCrashed(f"your code ended the process: {ended_how(status)}")
-        self._lost = seen or loss or ended
+        if not seen and not loss and ended.gone:
+            raise SandboxError(ended.gone)
+        self._lost = seen or loss or loss_of(ended.status, ended.why, self._limits)
         raise self._lost
 
-    def _stop(self) -> int | None:
+    def _stop(self, patience: float = 0.0) -> Ended:
         if self._process is None:
-            return None
+            return Ended()
         self._process = None
         if self._watchdog is not None:
             self._watchdog.stop()
         try:
-            return self._sandbox.end()
-        except SandboxError:  # what it left behind can't be cleaned up: throw it all away
+            return self._sandbox.end(patience)
+        except SandboxError as error:  # what is left can't be cleaned up: throw it all away
             self._sandbox.renew()
-            return None
+            return Ended(gone=str(error))
 
     def _check_total(self) -> None:
         if self._total.used_up:
             raise NotRunError(f"not run: {self._total.reason}")
 
 
-_FORMS: dict[str, tuple[type | None, ...]] = {
-    "value": (None,),
-    "missing": (str,),
-    "unsendable": (str,),
-    "raised": (list, str, None, None, str),
-    "callback": (int, list, dict),
-}
+_TOO_LARGE = Raised(("ValueError", "Exception", "BaseException"), "")
 
 
-def _is(values: Sequence[Any], *kinds: type | None) -> bool:
-    """Whether values are of exactly these types; None takes any."""
-    if type(values) is not list or len(values) != len(kinds):
-        return False
-    return all(
-        kind is None or type(value) is kind for value, kind in zip(values, kinds, strict=True)
-    )
-
-
-def _raised(kinds: list[Any], message: str, cell: Any, line: Any, source: str) -> Raised:
+def _raised(kinds: list[Any], message: str, places: list[Any]) -> Raised:
     names = tuple(inert_line(str(kind), 80) for kind in kinds[:20] if type(kind) is str)
-    if type(cell) is not int or type(line) is not int:
-        cell = line = None
-    return Raised(names or ("Exception",), inert_line(message), cell, line, inert_line(source))
+    trail = tuple(_place(*place) for place in places[-20:] if is_of(place, int, int, str, str))
+    return Raised(names or ("Exception",), inert_line(message), trail)
+
+
+def _place(cell: int, line: int, function: str, source: str) -> Place:
+    return Place(cell, line, inert_line(function, 80), inert_line(source))
 
 
 def _where(cell: Cell) -> str:
@@ -312,3 +352,9 @@ def _where(cell: Cell) -> str:
 
 def _no_references(known: int, kind: str, is_callable: bool) -> NoReturn:
     raise SandboxError(f"nothing here can hold a {kind}")
+
+
+def _drop(session: "weakref.ref[Session]", generation: int, numbers: Sequence[int]) -> None:
+    alive = session()
+    if alive is not None and alive.generation == generation:
+        alive.drop(numbers)

@@ -26,7 +26,9 @@ from autograder.expect import (
     expect_shape,
     expect_true,
 )
+from autograder.limits import Limits
 from autograder.notebook import Answer, Notebook, read
+from autograder.remote import library
 
 __all__ = [
     "Alternative",
@@ -41,6 +43,7 @@ __all__ = [
     "expect_shape",
     "expect_true",
     "labs",
+    "library",
     "load_suite",
     "spec_of",
     "task",
@@ -126,7 +129,7 @@ class Mutant:
 
     Attributes:
         task: the task in which it must lose points.
-        misconception: the sentence that a student with the same failing tests reads.
+        misconception: the sentence that a student with the same wrong answers reads.
         edit: {cell: (old, new)} or {cell: [(old, new), …]}; each `old` matches exactly once.
         also: other tasks that may lose points, because they build on this one.
     """
@@ -150,33 +153,6 @@ class Alternative:
 
 
 @dataclass(frozen=True)
-class Limits:
-    """What one submission may use. Over a limit, the student's process is killed.
-
-    Seconds are those that the student's code computes or sleeps: a busy machine costs nothing.
-
-    Attributes:
-        memory_mb: resident memory and shared memory of all its processes together.
-        call_seconds: one call of a student's function.
-        test_seconds: one hidden test, all its calls together.
-        cells_seconds: running the notebook's cells.
-        total_seconds: the whole submission; then no further test is run.
-        scratch_mb: files in the scratch folder.
-        processes: processes and threads, libraries' own included.
-        restarts: how often the cells run again after a test killed the process.
-    """
-
-    memory_mb: int = 2048
-    call_seconds: float = 10.0
-    test_seconds: float = 20.0
-    cells_seconds: float = 60.0
-    total_seconds: float = 300.0
-    scratch_mb: int = 64
-    processes: int = 64
-    restarts: int = 5
-
-
-@dataclass(frozen=True)
 class Suite:
     """A lab's hidden tests and everything that `lab.toml` says.
 
@@ -195,7 +171,7 @@ class Suite:
     path: Path
     title: str
     notebook: Path
-    limits: Limits = Limits()
+    limits: Limits = field(default_factory=Limits)
     forbidden: tuple[str, ...] = ()
     preload: tuple[str, ...] = ("numpy", "torch")
     data: tuple[str, ...] = ()

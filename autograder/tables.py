@@ -15,9 +15,17 @@ from autograder.inert import inert_line
 from autograder.report import Report
 
 if TYPE_CHECKING:
+    from autograder.changes import Change
     from autograder.validate import Row, ValidationResult
 
-__all__ = ["Steps", "grades_table", "list_problems", "show_check", "validation_table"]
+__all__ = [
+    "Steps",
+    "changes_table",
+    "grades_table",
+    "list_problems",
+    "show_check",
+    "validation_table",
+]
 
 
 class Steps:
@@ -39,12 +47,27 @@ class Steps:
 def grades_table(lab: str, reports: Sequence[Report], problems: dict[str, str]) -> Table:
     """Return the table that ends `grade`; `problems` are the students who were not recorded."""
     table = Table(title=f"{lab}: {len(reports)} submissions", title_justify="left")
-    table.caption = _walls({report.walls for report in reports if report.status == "graded"})
+    table.caption = _walls([report for report in reports if report.status == "graded"])
     for name in ("student", "score", "max", "status", "seconds", "walls"):
         right = name in ("score", "max", "seconds", "walls")
         table.add_column(name, justify="right" if right else "left", overflow="fold")
     for report in reports:
         table.add_row(*(escape(value) for value in _grade_row(report, problems)))
+    return table
+
+
+def changes_table(lab: str, changes: Sequence["Change"], total: int) -> Table:
+    """Return the table of `changes`: `total` students have more than one graded report."""
+    title = f"{lab}: {len(changes)} changed of {total} graded more than once"
+    table = Table(title=title, title_justify="left")
+    for name in ("student", "before", "after", "max", "tests", "why"):
+        right = name in ("before", "after", "max")
+        table.add_column(name, justify="right" if right else "left", overflow="fold")
+    for each in changes:
+        scores = ("–" if score is None else f"{score:g}" for score in (each.before, each.after))
+        tests, why = "\n".join(map(inert_line, each.tests)), inert_line("; ".join(each.why), 500)
+        row = (inert_line(each.student), *scores, f"{each.max_score:g}", tests, why)
+        table.add_row(*map(escape, row))
     return table
 
 
@@ -57,9 +80,9 @@ def list_problems(console: Console, reports: Sequence[Report], problems: dict[st
         _say(console, "graded, but not recorded", student, reason)
 
 
-def show_check(console: Console, name: str, ok: bool, detail: str) -> None:
-    """Print one line: whether a wall holds, and what was tried."""
-    sign = "[green]✓[/]" if ok else "[bold red]✗[/]"
+def show_check(console: Console, name: str, ok: bool | None, detail: str) -> None:
+    """Print one line: whether a wall holds, and what was tried. None: what no wall stops."""
+    sign = {True: "[green]✓[/]", False: "[bold red]✗[/]", None: "[yellow]–[/]"}[ok]
     console.print(f"{sign} [bold]{escape(name)}[/]  {escape(detail)}", soft_wrap=True)
 
 
@@ -83,10 +106,15 @@ def _grade_row(report: Report, problems: dict[str, str]) -> tuple[str, ...]:
     return inert_line(report.student), *score, status, f"{report.seconds:.2f}", walls
 
 
-def _walls(kinds: set[tuple[str, ...]]) -> str:
+def _walls(reports: Sequence[Report]) -> str:
     """Name the walls behind the numbers of the last column."""
-    named = [f"{len(walls)} walls: {', '.join(walls)}" for walls in sorted(kinds) if walls]
-    return "\n".join(named + ["0 walls: graded without a sandbox"] * (() in kinds))
+    kinds = {(report.walls, report.weakness) for report in reports}
+    return "\n".join(_named(*kind) for kind in sorted(kinds, reverse=True))
+
+
+def _named(walls: tuple[str, ...], weakness: str) -> str:
+    said = ", ".join(walls) + f" ({weakness})" * bool(weakness) if walls else weakness
+    return f"{len(walls)} walls: {said}"
 
 
 def _validation_row(row: "Row") -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, Literal
 
-from autograder.diagnosis import write_matrix
+from autograder.diagnosis import SAME_INPUTS, Entry, write_matrix
 from autograder.engine import Engine
 from autograder.errors import SuiteError
 from autograder.notebook import Notebook, grade_id, is_check, released, with_answers, write
@@ -22,7 +22,7 @@ from autograder.suite import Alternative, Mutant, Suite, load_suite
 
 __all__ = ["Row", "ValidationResult", "validate"]
 
-_SEEDS = (0, 1)
+_SEEDS = (0, SAME_INPUTS)
 _Graded = tuple[Report, dict[str, str]]
 Kind = Literal["suite", "solution", "alternative", "untouched", "mutant"]
 
@@ -51,11 +51,11 @@ class Row:
 
 @dataclass(frozen=True)
 class ValidationResult:
-    """All rows, and the matrix {mutant: {test of its task: how it ended}}."""
+    """All rows, and the matrix {mutant: how the tests of its task ended}."""
 
     lab: str
     rows: tuple[Row, ...]
-    matrix: dict[str, dict[str, str]]
+    matrix: dict[str, Entry]
 
     @property
     def ok(self) -> bool:
@@ -89,10 +89,10 @@ def validate(
         rows.append(_row(candidate, graded))
         on_row(rows[-1])
         if candidate.mutant is not None:
-            matrix[candidate.name] = _pattern(suite, candidate.mutant, graded)
+            matrix[candidate.name] = _entry(suite, candidate.mutant, graded)
     result = ValidationResult(suite.lab, tuple(rows), matrix)
     if result.ok:
-        write_matrix(suite, {m.name: _entry(m, matrix[m.name]) for m in suite.mutants})
+        write_matrix(suite, matrix)
     return result
 
 
@@ -208,12 +208,10 @@ def _loses_only(suite: Suite, mutant: Mutant) -> Callable[[Report], str]:
     return judge
 
 
-def _pattern(suite: Suite, mutant: Mutant, graded: list[_Graded]) -> dict[str, str]:
-    """Say how each test of the mutant's task ended; one that depends on the seed says nothing."""
+def _entry(suite: Suite, mutant: Mutant, graded: list[_Graded]) -> Entry:
+    """Say how each test of the mutant's task ended with the inputs that are the same for all."""
+    signs = graded[_SEEDS.index(SAME_INPUTS)][1]
     own = [spec.function for spec in suite.tests if spec.task == mutant.task]
-    ended = {name: {tests.get(name, "not_run") for _, tests in graded} for name in own}
-    return {name: kinds.pop() for name, kinds in ended.items() if len(kinds) == 1}
-
-
-def _entry(mutant: Mutant, tests: dict[str, str]) -> dict[str, Any]:
-    return {"task": mutant.task, "misconception": mutant.misconception, "tests": tests}
+    return Entry(
+        mutant.task, mutant.misconception, {name: signs.get(name, "not_run") for name in own}
+    )

@@ -1,47 +1,39 @@
-"""Frames and values between the trusted process and the sandbox. Both sides treat bytes as hostile.
+"""Frames between the trusted process and the sandbox. Either takes the other's bytes for hostile.
 
 A frame is four bytes of length and one msgpack value. Plain values are msgpack's own. All others
 are lists that begin with a mark (an empty msgpack extension, legal nowhere else):
 
-    [TUPLE, *items]  [SET, *items]  [FROZENSET, *items]  [INT, bytes]  [COMPLEX, real, imag]
+    [TUPLE, *items]  [SET, *items]  [FROZENSET, *items]  [SLICE, start, stop, step]
+    [INT, bytes]  [COMPLEX, real, imag]  [DTYPE, name]  [DEVICE, name]
     [ARRAY, dtype, shape, bytes]  [SCALAR, dtype, bytes]  [STRINGS, shape, *items]
-    [TENSOR, dtype, shape, bytes, requires_grad, grad]    [REFERENCE, *fields]
+    [TENSOR, dtype, shape, bytes, is_leaf, grad, number]  [REFERENCE, *fields]
 
-Encoding goes by exact type: a subclass is sent as the plain value that it holds, whatever its
-methods say. An object that is no value stays where it is, and a reference to it is sent.
-Decoding walks the bytes once, counting elements and depth, before it allocates any of them.
-This module is also mounted in the sandbox, so it imports nothing else of `autograder`.
+`check` walks the bytes once, counting elements and depth, before anything of them is allocated;
+`values.py` says what the marks stand for. This module is also mounted in the sandbox, so it
+imports nothing else of `autograder`.
 """
 
 import socket
 import struct
-import sys
 import time
-from collections.abc import Callable, Iterable
 from enum import IntEnum
-from math import prod
-from typing import Any
 
-import msgpack
-import numpy as np
-
-__all__ = ["Channel", "Closed", "WireError", "decode", "encode"]
+__all__ = ["MAX_BYTES", "Channel", "Closed", "Mark", "TooLargeError", "WireError", "check"]
 
 MAX_BYTES = 256 * 2**20
 MAX_ELEMENTS = 2_000_000
 MAX_DEPTH = 64
-MAX_AXES = 32
-MAX_INT_BYTES = 512
 
 _LENGTH = struct.Struct(">I")
 _CHUNK = 2**20
 
-Refer = Callable[[Any], Iterable[Any]]
-Resolve = Callable[[list[Any]], Any]
-
 
 class WireError(ValueError):
     """A value that can't be sent, or bytes that are no valid frame. The message says why."""
+
+
+class TooLargeError(WireError):
+    """A value of more bytes than may be sent."""
 
 
 class Closed(EOFError):  # noqa: N818  # a state of the wire, expected at every end
@@ -61,225 +53,9 @@ class Mark(IntEnum):
     STRINGS = 8
     TENSOR = 9
     REFERENCE = 10
-
-
-# --- encoding ------------------------------------------------------------------------------------
-
-_INTEGERS = {f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)}
-_NUMPY = frozenset({"bool", "float16", "float32", "float64", "complex64", "complex128"} | _INTEGERS)
-_TORCH = (_NUMPY | {"bfloat16"}) - {"uint16", "uint32", "uint64"}
-
-
-def encode(value: Any, refer: Refer | None = None, max_bytes: int = MAX_BYTES) -> bytes:
-    """Return the bytes of a value. `refer(object)` gives the fields of a reference to it.
-
-    WireError when the value is too large, too deep, or holds what can't be sent.
-    """
-    try:
-        data = msgpack.packb(value, default=_Encoder(refer, max_bytes), strict_types=True)
-    except WireError:
-        raise
-    except (ValueError, RecursionError, MemoryError, OverflowError, TypeError) as error:
-        raise WireError(f"the value can't be sent: {error}") from error
-    if len(data) > max_bytes:
-        raise WireError(f"a value of {len(data):,} bytes; at most {max_bytes:,} can be sent")
-    _check(data)
-    return data
-
-
-class _Encoder:
-    """msgpack's hook for whatever is no plain value of exact type."""
-
-    def __init__(self, refer: Refer | None, max_bytes: int) -> None:
-        self.refer, self.max_bytes = refer, max_bytes
-
-    def __call__(self, value: Any) -> Any:
-        kind = type(value)
-        for base, convert in _CONVERT.items():
-            if issubclass(kind, base):
-                return convert(value)
-        if issubclass(kind, np.ndarray):
-            return self._array(np.ndarray.view(value, np.ndarray)) or self._reference(value)
-        if issubclass(kind, np.generic) and value.dtype.name in _NUMPY:
-            return [_mark(Mark.SCALAR), value.dtype.name, np.asarray(value).tobytes()]
-        if (torch := sys.modules.get("torch")) and issubclass(kind, torch.Tensor):
-            known = kind in (torch.Tensor, torch.nn.Parameter)
-            plain = value if known else value.as_subclass(torch.Tensor)
-            return self._tensor(torch, plain) or self._reference(value)
-        if issubclass(kind, complex | float):  # after numpy's own: np.float64 is a float too
-            return _plain(kind, value)
-        return self._reference(value)
-
-    def _array(self, array: np.ndarray) -> list[Any] | None:
-        name = array.dtype.name
-        self._check_size(array.nbytes)
-        if array.dtype.kind == "U":
-            return [_mark(Mark.STRINGS), list(array.shape), *array.ravel().tolist()]
-        if name not in _NUMPY:
-            return None
-        native = array.astype(array.dtype.newbyteorder("<"), copy=False)
-        return [_mark(Mark.ARRAY), name, list(array.shape), native.tobytes()]
-
-    def _tensor(self, torch: Any, tensor: Any) -> list[Any] | None:
-        name = str(tensor.dtype).removeprefix("torch.")
-        if name not in _TORCH or tensor.layout is not torch.strided or tensor.is_meta:
-            return None
-        self._check_size(tensor.numel() * tensor.element_size())
-        shape, grad = list(tensor.shape), tensor.grad if tensor.is_leaf else None
-        data = _tensor_bytes(torch, tensor)
-        return [_mark(Mark.TENSOR), name, shape, data, bool(tensor.requires_grad), grad]
-
-    def _check_size(self, size: int) -> None:
-        if size > self.max_bytes:
-            raise WireError(f"an array of {size:,} bytes; at most {self.max_bytes:,} can be sent")
-
-    def _reference(self, value: Any) -> list[Any]:
-        if self.refer is None:
-            raise WireError(f"a {type(value).__name__} can't be sent")
-        return [_mark(Mark.REFERENCE), *self.refer(value)]
-
-
-def _mark(mark: Mark) -> msgpack.ExtType:
-    return msgpack.ExtType(int(mark), b"")
-
-
-def _big_int(value: int) -> Any:
-    plain = int.__pos__(value)
-    if -(2**63) <= plain < 2**64:
-        return plain
-    size = plain.bit_length() // 8 + 1
-    if size > MAX_INT_BYTES:
-        raise WireError(f"an int of {size:,} bytes; at most {MAX_INT_BYTES} can be sent")
-    return [_mark(Mark.INT), plain.to_bytes(size, "little", signed=True)]
-
-
-# Subclasses too: what the value holds, read with the base class's own methods.
-_CONVERT: dict[type, Callable[[Any], Any]] = {
-    int: _big_int,
-    str: str.__str__,
-    bytes: lambda value: bytes.__getitem__(value, slice(None)),
-    bytearray: bytes,
-    tuple: lambda value: [_mark(Mark.TUPLE), *tuple.__iter__(value)],
-    list: lambda value: list.__getitem__(value, slice(None)),
-    dict: dict.copy,
-    set: lambda value: [_mark(Mark.SET), *set.__iter__(value)],
-    frozenset: lambda value: [_mark(Mark.FROZENSET), *frozenset.__iter__(value)],
-}
-
-
-def _plain(kind: type, value: Any) -> Any:
-    if issubclass(kind, float):
-        return float.__pos__(value)
-    number = complex.__pos__(value)
-    return [_mark(Mark.COMPLEX), number.real, number.imag]
-
-
-def _tensor_bytes(torch: Any, tensor: Any) -> bytes:
-    plain = tensor.detach().cpu().resolve_conj().resolve_neg().contiguous()
-    if plain.dtype is torch.bfloat16:
-        plain = plain.view(torch.int16)
-    return bytes(plain.numpy().tobytes())
-
-
-# --- decoding -----------------------------------------------------------------------------------
-
-
-def decode(data: bytes, resolve: Resolve | None = None) -> Any:
-    """Return the value of some bytes; `resolve(fields)` gives the object of a reference.
-
-    WireError for anything but the bytes of one allowed value.
-    """
-    _check(data)
-    try:
-        return msgpack.unpackb(
-            data,
-            strict_map_key=False,
-            ext_hook=lambda code, _: Mark(code),
-            list_hook=lambda items: _revive(items, resolve),
-        )
-    except WireError:
-        raise
-    except _NOT_A_FRAME as error:
-        raise WireError(f"not a frame: {error}") from error
-
-
-_NOT_A_FRAME: tuple[type[Exception], ...] = (
-    *(ValueError, TypeError, LookupError, RecursionError, OverflowError),
-    msgpack.UnpackException,
-)
-
-
-def _revive(items: list[Any], resolve: Resolve | None) -> Any:
-    if not items or type(items[0]) is not Mark:
-        return items
-    mark, fields = items[0], items[1:]
-    if mark is Mark.REFERENCE:
-        if resolve is None:
-            raise WireError("a reference where only values are allowed")
-        return resolve(fields)
-    return _REVIVE[mark](fields)
-
-
-def _array(dtype: Any, shape: Any, data: Any) -> np.ndarray:
-    if type(dtype) is not str or dtype not in _NUMPY:
-        raise WireError(f"no dtype that may be sent: {dtype!r:.40}")
-    kind = np.dtype(dtype).newbyteorder("<")
-    if type(data) is not bytes or len(data) != _size(shape) * kind.itemsize:
-        raise WireError("an array whose bytes don't fit its shape")
-    array = np.ndarray(tuple(shape), kind, buffer=bytearray(data))
-    # A bool of 2 would be true and yet unequal to True.
-    return np.not_equal(array.view(np.uint8), 0, out=array) if dtype == "bool" else array
-
-
-def _size(shape: Any) -> int:
-    if type(shape) is not list or len(shape) > MAX_AXES:
-        raise WireError("an array without a proper shape")
-    if not all(type(size) is int and 0 <= size < 2**62 for size in shape):
-        raise WireError("an array without a proper shape")
-    return prod(shape)
-
-
-def _strings(fields: list[Any]) -> np.ndarray:
-    shape, *items = fields
-    if len(items) != _size(shape) or not all(type(item) is str for item in items):
-        raise WireError("an array of strings that don't fit its shape")
-    if max(map(len, items), default=0) * len(items) * 4 > MAX_BYTES:
-        raise WireError("an array of strings that are too long")
-    return np.array(items, dtype=np.str_).reshape(shape)
-
-
-def _tensor(dtype: Any, shape: Any, data: Any, requires_grad: Any, grad: Any) -> Any:
-    import torch  # not needed, and 2 s to import, in suites without tensors
-
-    if type(dtype) is not str or dtype not in _TORCH:
-        raise WireError(f"no dtype that may be sent: {dtype!r:.40}")
-    array = _array("int16" if dtype == "bfloat16" else dtype, shape, data)
-    tensor = torch.from_numpy(array)
-    tensor = tensor.view(torch.bfloat16) if dtype == "bfloat16" else tensor
-    if requires_grad is True and (tensor.is_floating_point() or tensor.is_complex()):
-        tensor.requires_grad_()
-        if type(grad) is torch.Tensor and (grad.shape, grad.dtype) == (tensor.shape, tensor.dtype):
-            tensor.grad = grad
-    return tensor
-
-
-def _int(data: Any) -> int:
-    if type(data) is not bytes or len(data) > MAX_INT_BYTES:
-        raise WireError("an int that is too long")
-    return int.from_bytes(data, "little", signed=True)
-
-
-_REVIVE: dict[Mark, Callable[[list[Any]], Any]] = {
-    Mark.TUPLE: tuple,
-    Mark.SET: set,
-    Mark.FROZENSET: frozenset,
-    Mark.INT: lambda fields: _int(*fields),
-    Mark.COMPLEX: lambda fields: complex(*fields),
-    Mark.ARRAY: lambda fields: _array(*fields),
-    Mark.SCALAR: lambda fields: _array(fields[0], [], *fields[1:])[()],
-    Mark.STRINGS: _strings,
-    Mark.TENSOR: lambda fields: _tensor(*fields),
-}
+    SLICE = 11
+    DTYPE = 12
+    DEVICE = 13
 
 
 # --- the walk before decoding ---------------------------------------------------------------------
@@ -288,15 +64,18 @@ _BYTES_AFTER = {0xCA: 4, 0xCB: 8, 0xCC: 1, 0xCD: 2, 0xCE: 4, 0xCF: 8}
 _BYTES_AFTER |= {0xD0: 1, 0xD1: 2, 0xD2: 4, 0xD3: 8, 0xC0: 0, 0xC2: 0, 0xC3: 0}
 _TEXT_LENGTH = {0xC4: 1, 0xC5: 2, 0xC6: 4, 0xD9: 1, 0xDA: 2, 0xDB: 4}
 _ITEMS_LENGTH = {0xDC: 2, 0xDD: 4, 0xDE: 2, 0xDF: 4}
-_MARK_CODE = 0xC7
+_MARK_CODE, _MARKS = 0xC7, frozenset(map(int, Mark))
 _PLAIN_SIZE = [
     1 if code < 0x80 or code >= 0xE0 else 1 + _BYTES_AFTER[code] if code in _BYTES_AFTER else 0
     for code in range(256)
 ]
 
 
-def _check(data: bytes) -> None:
-    """Walk the bytes: one value, all there, few enough elements, not too deep, marks in place."""
+def check(data: bytes) -> None:
+    """Walk the bytes: one value, all there, few enough elements, not too deep, marks in place.
+
+    WireError when they are not that. Nothing is allocated but a stack of at most 64 numbers.
+    """
     at, count, open_items = 0, 0, [1]
     try:
         while open_items:
@@ -342,7 +121,7 @@ def _step(data: bytes, at: int) -> tuple[int, int]:
 def _step_mark(data: bytes, at: int, items: int) -> tuple[int, int]:
     """Step over the mark that a list may begin with."""
     if items and at < len(data) and data[at] == _MARK_CODE:
-        if data[at + 1] != 0 or data[at + 2] not in Mark.__members__.values():
+        if data[at + 1] != 0 or data[at + 2] not in _MARKS:
             raise WireError("an unknown extension")
         return at + 3, items - 1
     return at, items

@@ -2,18 +2,25 @@
 
 Everything here shares a process with the student's code and must be expected to be changed by it.
 So it decides nothing: it sends values, and the words of exceptions. See `session.py` for the
-other end of the socket. This module is mounted in the sandbox and imports only `wire` of
-`autograder`.
+other end of the socket. This module is mounted in the sandbox and imports only `wire` and `values`
+of `autograder`.
 
 A request is `[number, op, *arguments]`. Answers repeat the number:
-`[number, "value", value]`, `[number, "raised", kinds, message, cell, line, source]`,
-`[number, "missing", name]`, `[number, "unsendable", why]`, and, before one of these, any number of
-`[number, "callback", id, args, kwargs]`, each answered by `[number, "value", value]` or
-`[number, "failed", kind]`.
+`[number, "value", value]`, `[number, "raised", kinds, message, places]`,
+`[number, "missing"]`, `[number, "unsendable", why]`, `[number, "too_large"]`, and, before one
+of these, any number of `[number, "callback", id, args, kwargs]`, each answered by
+`[number, "value", value]` or `[number, "failed", kind]`. While a callback is out, requests are
+answered as at any other time. `drop` alone has no answer.
+
+Objects that the other side holds on to are kept under positive numbers, and so are tensors of an
+answer that have a graph. Tensors of a request that need a gradient are kept under the negative
+numbers that came with them. `backward` is asked with both.
 """
 
 import ast
 import builtins
+import contextlib
+import importlib
 import io
 import itertools
 import linecache
@@ -21,49 +28,68 @@ import random
 import re
 import sys
 import types
+from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any, NoReturn
 
-from autograder.wire import Channel, Closed, WireError, decode, encode
+from autograder.values import decode, encode
+from autograder.wire import Channel, Closed, TooLargeError, WireError
 
 __all__ = ["Worker"]
 
 _MAGIC = re.compile(r"^(\s*)([%!?]|.*\?\s*$)")
 _CELL = re.compile(r"<cell (\d+)>")
 _WORDS = 500
+_PLACES = 10  # of a recursion, the innermost are enough
 
 
 class Worker:
     """The notebook's namespace, and the objects in it that the other side holds on to."""
 
-    def __init__(self, channel: Channel) -> None:
+    def __init__(self, channel: Channel, max_output: int) -> None:
         self._channel = channel
+        self._output = _Output(max_output)
         self._objects: dict[int, Any] = {}
         self._ids = itertools.count(1)
         self._number = 0
-        self._module = _fresh_main()
+        self._leaves: list[Any] = []
+        self._module = _fresh_main(self._output)
 
     def serve(self) -> None:
-        """Answer requests until the other side hangs up."""
-        while True:
-            try:
-                request = decode(self._channel.receive(), self._resolve)
-            except Closed:
-                return
-            self._number, op, *arguments = request
-            self._reply(self._answer(op, arguments))
+        """Answer requests until the other side hangs up. WireError when it sends anything else."""
+        with contextlib.suppress(Closed):
+            while True:
+                message = self._receive()
+                self._output.printed = 0
+                self._obey(*message)
+
+    def _receive(self) -> tuple[int, str, list[Any]]:
+        self._leaves = []
+        message = decode(self._channel.receive(), self._resolve, link=self._link)
+        if type(message) is not list or [type(each) for each in message[:2]] != [int, str]:
+            raise WireError("a message that is no request")
+        return message[0], message[1], message[2:]
+
+    def _obey(self, number: int, op: str, arguments: list[Any]) -> None:
+        self._number = number
+        answer = self._answer(op, arguments)
+        if op != "drop":
+            self._reply(answer)
 
     def _answer(self, op: str, arguments: list[Any]) -> list[Any]:
         try:
             return ["value", getattr(self, f"_op_{op}")(*arguments)]
-        except _MissingError as error:
-            return ["missing", str(error)]
+        except _MissingError:
+            return ["missing"]
         except BaseException as error:  # sys.exit, KeyboardInterrupt and worse are answers too
             return ["raised", *_words(error)]
 
     def _reply(self, answer: list[Any]) -> None:
+        keep = self._keep if answer[0] == "value" else None
         try:
-            data = encode([self._number, *answer], self._refer, self._channel.max_bytes)
+            data = encode([self._number, *answer], self._refer, self._channel.max_bytes, keep=keep)
+        except TooLargeError:
+            data = encode([self._number, "too_large"])
         except WireError as error:
             data = encode([self._number, "unsendable", str(error)[:_WORDS]])
         self._channel.send(data)
@@ -85,7 +111,7 @@ class Worker:
         if base is not None:
             return getattr(base, name)
         if name not in vars(self._module):
-            raise _MissingError(name)
+            raise _MissingError
         return vars(self._module)[name]
 
     def _op_set(self, base: Any, name: str, value: Any) -> None:
@@ -97,6 +123,12 @@ class Worker:
     def _op_item(self, base: Any, key: Any) -> Any:
         return base[key]
 
+    def _op_assign(self, base: Any, key: Any, value: Any) -> None:
+        base[key] = value
+
+    def _op_contains(self, base: Any, item: Any) -> bool:
+        return item in base
+
     def _op_length(self, base: Any) -> int:
         return len(base)
 
@@ -106,11 +138,47 @@ class Worker:
     def _op_names(self) -> list[str]:
         return [name for name in vars(self._module) if not name.startswith("__")]
 
-    def _op_drop(self, ids: list[int]) -> None:
-        for each in ids:
+    def _op_drop(self, numbers: list[int]) -> None:
+        for each in numbers:
             self._objects.pop(each, None)
 
+    def _op_library(self, name: str) -> Any:
+        return importlib.import_module(name)
+
+    def _op_backward(self, outputs: list[int], grads: list[Any], inputs: list[int]) -> list[Any]:
+        """Go backward from tensors kept here. What was sent gets its gradients sent back."""
+        backward = sys.modules["torch"].autograd.backward
+        ends, leaves = [self._objects[n] for n in outputs], [self._objects[n] for n in inputs]
+        before = [leaf.grad for leaf in leaves]
+        for leaf in leaves:
+            leaf.grad = None
+        try:
+            there = [grad.to(end.device) for grad, end in zip(grads, ends, strict=True)]
+            backward(ends, there, retain_graph=True)
+            return [_dense(leaf.grad) for leaf in leaves]
+        finally:
+            for leaf, grad in zip(leaves, before, strict=True):
+                leaf.grad = grad
+
     # --- objects that stay here ---
+
+    def _keep(self, tensor: Any) -> int | None:
+        """Keep a tensor of an answer that has a graph, or that came with the question."""
+        if tensor.is_leaf and not any(tensor is leaf for leaf in self._leaves):
+            return None
+        known = next(self._ids)
+        self._objects[known] = tensor
+        return known
+
+    def _link(self, tensor: Any, number: int) -> Any:
+        """Keep a tensor of a request that needs a gradient; a copy of one that was no leaf there.
+
+        So the student's code may change in place what it could change in place over there.
+        """
+        is_leaf = tensor.requires_grad
+        self._objects[number] = tensor.requires_grad_()
+        self._leaves.append(tensor)
+        return tensor if is_leaf else tensor.clone()
 
     def _refer(self, value: Any) -> Iterable[Any]:
         known = next(self._ids)
@@ -123,13 +191,28 @@ class Worker:
 
     def _callback(self, known: int) -> Callable[..., Any]:
         def callback(*args: Any, **kwargs: Any) -> Any:
-            self._reply(["callback", known, list(args), kwargs])
-            _, outcome, value = decode(self._channel.receive(), self._resolve)
+            call = [self._number, "callback", known, list(args), kwargs]
+            self._channel.send(encode(call, self._refer, self._channel.max_bytes))
+            outcome, value = self._returned()
             if outcome == "failed":
                 raise TypeError(f"the function that your code was given can't use this: {value}")
             return value
 
         return callback
+
+    def _returned(self) -> tuple[str, Any]:
+        """Wait for a callback's answer; meanwhile answer what that callback asks."""
+        number, leaves = self._number, self._leaves
+        try:
+            while (message := self._receive())[1] not in ("value", "failed"):
+                self._obey(*message)
+        finally:
+            self._number, self._leaves = number, leaves
+        return message[1], message[2][0]
+
+
+def _dense(grad: Any) -> Any:
+    return grad.to_dense() if grad is not None and grad.is_sparse else grad
 
 
 class _MissingError(Exception):
@@ -139,24 +222,35 @@ class _MissingError(Exception):
 # --- cells ---------------------------------------------------------------------------------------
 
 
-def _fresh_main() -> types.ModuleType:
+def _fresh_main(output: "_Output") -> types.ModuleType:
     """Return a new `__main__` with the few names that a notebook has and a script has not."""
     module = types.ModuleType("__main__")
     vars(module).update(
         __builtins__=builtins, display=_nothing, get_ipython=_nothing, input=_no_input
     )
     sys.modules["__main__"] = module
-    sys.stdout, sys.stderr, sys.stdin = _Discard(), _Discard(), io.StringIO()
+    sys.stdout, sys.stderr, sys.stdin = output, output, io.StringIO()
     return module
 
 
-class _Discard(io.TextIOBase):
-    """Printed text goes nowhere: a flood of it costs only the student's own time."""
+class OutputLimitError(RuntimeError):
+    """More was printed than may be. `limits.py` knows it by this name."""
+
+
+class _Output(io.TextIOBase):
+    """Printed text goes nowhere, and is counted."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self.printed = 0
 
     def writable(self) -> bool:
         return True
 
     def write(self, text: str) -> int:
+        self.printed += len(text)
+        if self.printed > self._most:
+            raise OutputLimitError("too much was printed")
         return len(text)
 
 
@@ -194,11 +288,9 @@ def _without_magics(source: str) -> str:
 
 
 def _words(error: BaseException) -> list[Any]:
-    """Return class names, message, cell, line and source line. Nothing here may raise."""
+    """Return class names, message, and the way through the cells. Nothing here may raise."""
     kinds = [kind.__name__ for kind in type(error).__mro__ if kind is not object]
-    cell, line = _place(error)
-    shown = linecache.getline(f"<cell {cell}>", line or 0).strip()
-    return [kinds[:20], _message(error), cell, line, shown[:_WORDS]]
+    return [kinds[:20], _message(error), _places(error)]
 
 
 def _message(error: BaseException) -> str:
@@ -210,14 +302,20 @@ def _message(error: BaseException) -> str:
         return ""
 
 
-def _place(error: BaseException) -> tuple[int | None, int | None]:
-    """Find the innermost line of the student's own cells."""
-    found: tuple[int | None, int | None] = (None, None)
-    if isinstance(error, SyntaxError) and (match := _CELL.fullmatch(str(error.filename))):
-        return int(match[1]), error.lineno
+def _places(error: BaseException) -> list[list[Any]]:
+    """Return [cell, line, function, source line] of the student's own frames, innermost last."""
+    if isinstance(error, SyntaxError) and _CELL.fullmatch(str(error.filename)):
+        return [_place(str(error.filename), error.lineno or 0, "")]
+    found: deque[list[Any]] = deque(maxlen=_PLACES)
     trace = error.__traceback__
     while trace is not None:
-        if match := _CELL.fullmatch(trace.tb_frame.f_code.co_filename):
-            found = int(match[1]), trace.tb_lineno
+        code = trace.tb_frame.f_code
+        if _CELL.fullmatch(code.co_filename):
+            found.append(_place(code.co_filename, trace.tb_lineno, code.co_name))
         trace = trace.tb_next
-    return found
+    return list(found)
+
+
+def _place(name: str, line: int, function: str) -> list[Any]:
+    shown = linecache.getline(name, line).strip()
+    return [int(name[len("<cell ") : -1]), line, function[:_WORDS], shown[:_WORDS]]

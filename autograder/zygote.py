@@ -4,71 +4,77 @@ Runs as `python -m autograder.zygote FD`, reads its settings from the socket FD,
 answers one JSON message at a time:
 
     {"op": "spawn", …limits}  + a socket as ancillary data   → {"pid": number}
-    {"op": "end"}             kills and reaps every process  → {"status": wait status or null}
+    {"op": "end"}             kills and reaps every process  → {"status": wait status or null,
+                                                                "why": "" or what it used up}
 
 It never runs student code, reads nothing that a student wrote, and knows no secret. When anything
 goes wrong it says `{"error": why}` or ends; the trusted side then starts another.
-This module is mounted in the sandbox and imports only `wire` and `worker` of `autograder`.
+This module is mounted in the sandbox and imports only what is mounted beside it.
 """
 
 import contextlib
-import ctypes
+import errno
 import importlib
+import itertools
 import json
 import os
-import resource
+import secrets
 import select
-import shutil
 import signal
 import socket
 import sys
 import time
-from base64 import b64decode
-from importlib.abc import Loader, MetaPathFinder
-from importlib.machinery import ModuleSpec
 from pathlib import Path
-from types import ModuleType
 from typing import Any, NoReturn
 
+from autograder.confine import confine, die_with, hide_from_others, only_keep
+from autograder.forbid import forbid
 from autograder.wire import Channel
 from autograder.worker import Worker
 
-__all__ = ["Zygote", "forbid"]
+__all__ = ["Zygote", "empty", "held"]
 
-_PR_SET_DUMPABLE, _PR_SET_SECCOMP, _PR_SET_NO_NEW_PRIVS, _SECCOMP_FILTER = 4, 22, 38, 2
 _MAX_MESSAGE = 2**20
 _TICK = 0.2
+_LEAST_FREE = 2**28
+_GONE = {errno.ENOENT, errno.ENOTDIR}
 
 
 class Zygote:
     """Forks workers, one at a time, and cleans up after each.
 
     Settings:
-        scratch: the one folder that a worker may write to.
+        scratch: the folder in which a worker's own folder is made.
         preload: modules to import before the first fork.
         forbidden: modules whose import is refused with a clear message.
+        readable: what the worker may read; empty for no wall.
         seccomp: the worker's system call filter, base64; empty for none.
-        landlock: whether to confine the worker to its scratch folder.
+        data: files to link into the worker's folder.
         outer_pids: the pid namespace of the trusted side. Where ours is another one, everything
-            in it is ours to kill.
-        max_files: more files than that in the scratch folder, and the worker is killed.
+            in it is ours to kill, and the scratch folder is a file system of its own.
     """
 
     def __init__(self, sock: socket.socket, settings: dict[str, Any]) -> None:
         self._socket = sock
         self._settings = settings
         self._scratch = Path(settings["scratch"])
+        self._limits: dict[str, Any] = {}
         self._child: int | None = None
+        self._why = ""
         self._owns_pids = settings["outer_pids"] != str(Path("/proc/self/ns/pid").readlink())
 
     def prepare(self) -> None:
         """Import what is slow, and forbid what the lab forbids."""
+        die_with(os.getppid())
         forbid(self._settings["forbidden"])
-        for name in [*self._settings["preload"], *(["sandlock"] * self._settings["landlock"])]:
+        walls = ["sandlock"] if self._settings["readable"] else []
+        for name in [*self._settings["preload"], *walls]:
             importlib.import_module(name)
         if torch := sys.modules.get("torch"):
             torch.set_num_threads(1)
-        _prctl(_PR_SET_DUMPABLE, 0)
+        with contextlib.suppress(OSError):  # if memory runs out, end this and not the grader
+            Path("/proc/self/oom_score_adj").write_text("1000")
+        hide_from_others()
         self._send({"ready": True})
 
     def serve(self) -> None:
@@ -87,7 +93,7 @@ class Zygote:
     def _answer(self, message: dict[str, Any], handles: list[int]) -> dict[str, Any]:
         if message["op"] == "spawn":
             return {"pid": self._spawn(message, handles[0])}
-        return {"status": self._end()}
+        return {"status": self._end(), "why": self._why}
 
     def _send(self, message: dict[str, Any]) -> None:
         self._socket.send(json.dumps(message).encode())
@@ -96,41 +102,33 @@ class Zygote:
 
     def _spawn(self, limits: dict[str, Any], handle: int) -> int:
         self._end()
+        self._why, self._limits = "", limits
         (self._scratch / "work").mkdir()
+        zygote = os.getpid()
         self._child = os.fork()
         if self._child == 0:
-            self._become_worker(limits, handle)
+            self._become_worker(limits, handle, zygote)
         os.close(handle)
         return self._child
 
-    def _become_worker(self, limits: dict[str, Any], handle: int) -> NoReturn:
+    def _become_worker(self, limits: dict[str, Any], handle: int, zygote: int) -> NoReturn:
         try:
-            _only_keep(handle)
+            die_with(zygote)
+            only_keep(handle)
             os.chdir(self._scratch / "work")
-            self._link_data()
-            self._confine(limits)
-            Worker(Channel(socket.socket(fileno=handle), limits["max_bytes"])).serve()
+            for path in self._settings["data"]:
+                Path(Path(path).name).symlink_to(path)
+            confine(self._settings, limits, own_pids=self._owns_pids)
+            channel = Channel(socket.socket(fileno=handle), limits["max_bytes"])
+            Worker(channel, limits["output"]).serve()
         finally:
             os._exit(0)
-
-    def _link_data(self) -> None:
-        for path in self._settings["data"]:
-            Path(Path(path).name).symlink_to(path)
-
-    def _confine(self, limits: dict[str, Any]) -> None:
-        _limit_resources(limits)
-        _prctl(_PR_SET_DUMPABLE, 0)
-        if self._settings["landlock"]:
-            _landlock(self._scratch / "work")
-        if program := b64decode(self._settings["seccomp"]):
-            _filter_calls(program)
 
     def _end(self) -> int | None:
         """Kill whatever the worker left, reap it, and empty the scratch folder."""
         status = self._kill_all()
         self._child = None
-        for path in self._scratch.iterdir():
-            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+        empty(self._scratch)
         return status
 
     def _kill_all(self) -> int | None:
@@ -143,7 +141,10 @@ class Zygote:
         return self._reap(status)
 
     def _kill(self) -> bool:
-        """Kill every process in this pid namespace but its first and this one: true if any."""
+        """Kill every process in this pid namespace but its first and this one: true if any.
+
+        Without a namespace there is one child, and it can't make others.
+        """
         if not self._owns_pids and self._child is None:
             return False
         with contextlib.suppress(ProcessLookupError):
@@ -162,132 +163,84 @@ class Zygote:
                     self._child = None if not self._owns_pids else self._child
         return status
 
+    # --- what it writes ---
+
     def _watch_files(self) -> None:
-        """Kill a worker that fills the scratch folder with empty files: they cost kernel memory."""
-        if self._child is None or not self._owns_pids:
+        """Kill a worker that fills the disk, or makes files without end: they cost memory."""
+        if self._child is None:
             return
-        use = os.statvfs(self._scratch)
-        if use.f_files and use.f_files - use.f_ffree > self._settings["max_files"]:
-            self._kill()
+        files, size, free = self._use()
+        if files > self._limits["files"]:
+            self._kill_for("files")
+        elif size > self._limits["scratch"]:
+            self._kill_for("disk")
+        elif free < _LEAST_FREE and not self._owns_pids:
+            self._kill_for("machine")
+
+    def _kill_for(self, why: str) -> None:
+        self._why = self._why or why
+        self._kill()
+
+    def _use(self) -> tuple[int, int, int]:
+        """Return files and bytes in the scratch folder, and the bytes that are free."""
+        disk = os.statvfs(self._scratch)
+        free = disk.f_bavail * disk.f_frsize
+        if self._owns_pids:
+            return disk.f_files - disk.f_ffree, (disk.f_blocks - disk.f_bfree) * disk.f_frsize, free
+        return *held(self._scratch, self._limits["files"]), free
 
 
-# --- walls ---------------------------------------------------------------------------------------
+def held(folder: Path, most: int) -> tuple[int, int]:
+    """Count files and their bytes on disk; a folder that hides what it holds counts as too many."""
+    files = size = 0
+    todo = [str(folder)]
+    while todo and files <= most:
+        try:
+            with os.scandir(todo.pop()) as entries:
+                for entry in itertools.islice(entries, most + 1):
+                    about = entry.stat(follow_symlinks=False)
+                    files += 1
+                    if entry.is_dir(follow_symlinks=False):
+                        todo.append(entry.path)
+                    else:
+                        size += min(about.st_size, about.st_blocks * 512)
+        except OSError as error:
+            if error.errno not in _GONE:
+                files = most + 1
+    return files, size
 
 
-_REFUSAL = "{} is what this lab asks you to write, so it can't be imported while the lab is graded"
+def empty(folder: Path) -> None:
+    """Delete what is in a folder, however deep it goes and whatever its modes are.
+
+    What lies in a folder is moved up before the folder is removed, so no path grows long. The
+    folder's own mode, times and attributes are reset: they could carry a note to the next one.
+    """
+    folder.chmod(0o700)
+    for name in os.listxattr(folder):
+        os.removexattr(folder, name)
+    names = (f".{secrets.token_hex(8)}" for _ in itertools.count())
+    while entries := _entries(folder):
+        for path in map(Path, entries):
+            if not _is_folder(path):
+                path.unlink()
+                continue
+            path.chmod(0o700)
+            for child in map(Path, _entries(path)):
+                if _is_folder(child):
+                    child.chmod(0o700)
+                child.rename(folder / next(names))
+            path.rmdir()
+    os.utime(folder, (0, 0))
 
 
-class _Forbidden(MetaPathFinder):
-    """Refuses to find some modules. The files are gone as well; this is for the message."""
-
-    def __init__(self, names: list[str]) -> None:
-        self._names = tuple(names)
-
-    def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
-        for forbidden in self._names:
-            if name == forbidden or name.startswith(f"{forbidden}."):
-                if _imports_itself(name):
-                    return ModuleSpec(name, _Hollow(forbidden), is_package=True)
-                raise ImportError(_REFUSAL.format(forbidden))
-        return None
+def _entries(folder: Path) -> list[str]:
+    with os.scandir(folder) as entries:
+        return [entry.path for entry in entries]
 
 
-class _Hollow(Loader):
-    """Stands in for a forbidden module that its own package imports: refuses only to be used."""
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-
-    def exec_module(self, module: ModuleType) -> None:
-        def get(attribute: str) -> "_Refused":
-            if attribute.startswith("__"):
-                raise AttributeError(attribute)
-            return _Refused(_REFUSAL.format(self._name))
-
-        vars(module)["__getattr__"] = get
-
-
-class _Refused:
-    """Stands in for a class or function of a forbidden module."""
-
-    def __init__(self, why: str) -> None:
-        self._why = why
-
-    def __call__(self, *args: Any, **kwargs: Any) -> NoReturn:
-        raise ImportError(self._why)
-
-    def __getattr__(self, name: str) -> NoReturn:
-        if name.startswith("__"):
-            raise AttributeError(name)
-        raise ImportError(self._why)
-
-
-def _imports_itself(name: str) -> bool:
-    """Whether a package that the module is in is being imported just now."""
-    while name := name.rpartition(".")[0]:
-        spec = getattr(sys.modules.get(name), "__spec__", None)
-        if getattr(spec, "_initializing", False):
-            return True
-    return False
-
-
-def forbid(names: list[str]) -> None:
-    """Refuse to import these modules and whatever is in them."""
-    sys.meta_path.insert(0, _Forbidden(names))
-
-
-def _only_keep(handle: int) -> None:
-    """Close every file but one socket; standard streams lead nowhere."""
-    null = os.open(os.devnull, os.O_RDWR)
-    for stream in (0, 1, 2):
-        os.dup2(null, stream)
-    os.closerange(3, handle)
-    os.closerange(handle + 1, 65536)
-
-
-def _limit_resources(limits: dict[str, Any]) -> None:
-    """Set limits above what the imports already use. Reaching one raises in the student's code."""
-    pages, page = Path("/proc/self/statm").read_text().split(), os.sysconf("SC_PAGE_SIZE")
-    size, data, memory = int(pages[0]) * page, int(pages[5]) * page, limits["memory"]
-    wanted = {
-        resource.RLIMIT_DATA: data + memory,
-        resource.RLIMIT_AS: size + 2 * memory + 2**30,
-        resource.RLIMIT_FSIZE: limits["scratch"],
-        resource.RLIMIT_NOFILE: 256,
-        resource.RLIMIT_NPROC: limits["processes"],
-        resource.RLIMIT_CPU: int(limits["cpu_seconds"]) + 1,
-        resource.RLIMIT_CORE: 0,
-    }
-    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    for which, most in wanted.items():
-        hard = resource.getrlimit(which)[1]
-        value = most if hard == resource.RLIM_INFINITY else min(most, hard)
-        resource.setrlimit(which, (value, value))
-
-
-def _landlock(writable: Path) -> None:
-    import sandlock
-
-    policy = sandlock.Sandbox(fs_readable=["/"], fs_writable=[str(writable), "/dev/null"])
-    sandlock.confine(policy)
-
-
-class _Program(ctypes.Structure):
-    _fields_ = (("length", ctypes.c_ushort), ("filter", ctypes.c_char_p))
-
-
-def _filter_calls(program: bytes) -> None:
-    """Install a system call filter; it can't be taken off again."""
-    _prctl(_PR_SET_NO_NEW_PRIVS, 1)
-    fprog = _Program(len(program) // 8, program)
-    _prctl(_PR_SET_SECCOMP, _SECCOMP_FILTER, ctypes.addressof(fprog))
-
-
-def _prctl(option: int, *arguments: int) -> None:
-    libc = ctypes.CDLL(None, use_errno=True)
-    longs = [ctypes.c_ulong(value) for value in (*arguments, 0, 0, 0, 0)[:4]]
-    if libc.prctl(option, *longs) != 0:
-        raise OSError(ctypes.get_errno(), f"prctl({option}) failed")
+def _is_folder(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()
 
 
 def main() -> None:

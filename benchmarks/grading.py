@@ -1,182 +1,143 @@
-"""Grading a class: ours against stock `nbgrader autograde`, the same notebooks in one run.
+"""Grading a class: ours against stock nbgrader and Otter-Grader, the same notebooks in one run.
 
-Run `make bench` or `python benchmarks/grading.py [--students N] [--lab LAB]`. Two classes of N
-identical right answers are graded: a trivial lab that imports torch, where nearly all the time is
-the grader's own, and a real lab. Stock nbgrader runs each notebook in a fresh kernel of the
-student's, with the visible checks only, and is given full rights. Ours runs it in the sandbox,
-with the hidden tests on top. Both end with the scores in a gradebook, and both are checked to have
-given full marks.
+    python benchmarks/grading.py [--students N] [--lab LAB] [--only NAME …] [--profile]
+
+Two classes of N are graded by everybody: a trivial lab that imports torch and runs one test, where
+nearly all the time is the grader's own, and a real lab with its hidden tests. N - 1 notebooks are
+right and one is wrong. Every grader is checked to have given full marks to the right ones and less
+to the wrong one; otherwise its figures are not kept.
+
+What is compared:
+
+- `nbgrader autograde` as it comes. It has no parallel mode.
+- Otter-Grader without containers: its command `otter run`, once for each notebook, and its Python
+  interface, which grades one notebook after the other in one process. Neither records a grade.
+- ours, cold: the command `autograder grade`, which starts everything and ends it.
+- ours, warm: engines that run already. Both end with the scores in nbgrader's gradebook.
+
+Peers run the hidden tests in the student's kernel, with the student's rights: the same test
+functions, called directly (`in_process.py`). Ours runs them in another process, behind the sandbox.
+Seconds and CPU seconds are those of a submission, CPU and memory those of all processes together.
+`--profile` says where the time of a warm submission goes.
 """
 
 import argparse
-import shutil
-import subprocess
-import sys
+import gc
 import tempfile
-import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import nbformat
 from common import machine, save, table
-from nbgrader.api import Gradebook
+from grading_class import TRIVIAL, Lab, names, real, trivial
+from grading_ours import Cold, Warm
+from grading_peers import OTTER, Nbgrader, OtterCommand, OtterOneProcess, Scores
+from grading_profile import profile
+from usage import Meter
 
-from autograder.batch import grade_batch
-from autograder.course import CONFIG, ROOT, Course, use_own_environment
-from autograder.database import url
-from autograder.engine import Engine
-from autograder.recording import record
+from autograder.course import Course, use_own_environment
 
-RESULTS = Path(__file__).parent / "results" / "grading.json"
-TRIVIAL = "trivial"
-SUITE = '''
-from autograder.suite import expect_equal, task
-
-@task("double", points=5, hint="Multiply by two.")
-def test_doubles(student):
-    """Doubles a number."""
-    expect_equal(student.double(7), 14)
-'''
-STOCK = """
-c = get_config()
-c.CourseDirectory.course_id = "stock"
-c.CourseDirectory.source_directory = {source!r}
-c.CourseDirectory.release_directory = "release"
-"""
+RESULTS = Path(__file__).resolve().parents[1] / "book" / "grading.json"
+GOALS = {"overhead_seconds": 0.25, "times_nbgrader": 20}
+PEER = "nbgrader"
+GRADERS: dict[str, tuple[Callable[..., Any], tuple[int, ...]]] = {
+    PEER: (lambda lab, course, names, jobs: Nbgrader(lab, course, names), (1,)),
+    "Otter, a command each": (OtterCommand, (1, 2)),
+    "Otter, one process": (OtterOneProcess, (1, 2)),
+    "ours, cold": (Cold, (1, 2)),
+    "ours, warm": (Warm, (1, 2)),
+}
 
 
 def main() -> None:
-    """Measure, print a table, and keep the figures."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--students", type=int, default=6, help="submissions a class")
+    """Measure, print the tables, and keep the figures."""
+    parser = argparse.ArgumentParser(description="Grade a class with each grader; see the source.")
+    parser.add_argument("--students", type=int, default=30, help="submissions a class")
     parser.add_argument("--lab", default="lab02", help="the real lab")
+    parser.add_argument("--only", nargs="+", default=list(GRADERS), choices=GRADERS, metavar="NAME")
+    parser.add_argument("--profile", action="store_true", help="only say where our time goes")
+    parser.add_argument("--save", action="store_true", help="keep the figures for the book")
     options = parser.parse_args()
+    if options.students < 2:
+        parser.error("--students must be 2 or more: one of them hands in a wrong answer")
     use_own_environment()
     with tempfile.TemporaryDirectory(prefix="grading benchmark ") as folder:
-        root = trivial_course(Path(folder) / "repository")
-        figures = {
-            "students": options.students,
-            TRIVIAL: measure(root, TRIVIAL, options.students, Path(folder) / TRIVIAL),
-            options.lab: measure(ROOT, options.lab, options.students, Path(folder) / options.lab),
-        }
-    show(figures, [TRIVIAL, options.lab])
-    save(RESULTS, machine("nbgrader", "torch") | {"seconds a submission": figures})
+        labs = [trivial(Path(folder) / "repository"), real(options.lab)]
+        shares = {lab.name: profile(lab, options.students, Path(folder)) for lab in labs}
+        show_profile(shares)
+        if options.profile:
+            return
+        rows = [
+            row
+            for lab in labs
+            for row in compare(lab, options.only, options.students, Path(folder) / lab.name)
+        ]
+    show(rows)
+    if options.save:
+        about = machine("nbgrader", "torch", "pytest")
+        about["versions"]["otter-grader"] = OTTER.rpartition("==")[2]
+        about |= {"students": options.students, "labs": [TRIVIAL, options.lab], "goals": GOALS}
+        save(RESULTS, about | {"rows": rows, "profile": shares})
 
 
-def measure(root: Path, lab: str, students: int, folder: Path) -> dict[str, float]:
-    """Return seconds a submission for stock nbgrader and for ours, cold, warm and again."""
-    names = [f"student{number:03}" for number in range(students)]
-    ours, theirs = Course(folder / "ours", root), Course(folder / "stock", root)
-    for course in (ours, theirs):
-        hand_in(course, lab, names)
-    figures = {"stock": timed(lambda: stock(theirs, lab)) / students}
-    figures["ours, cold"] = timed(lambda: cold(ours, lab)) / students
-    figures["ours, again"] = timed(lambda: cold(ours, lab)) / students
-    figures["ours, warm engine, one job"] = warm(ours, lab, names)
-    figures["ours, recording alone"] = recording(ours, lab, names)
-    for course in (ours, theirs):
-        require_full_marks(course, lab, names)
-    return figures
-
-
-def timed(work: Callable[[], Any]) -> float:
-    """Return the seconds that the work takes."""
-    began = time.perf_counter()
-    work()
-    return time.perf_counter() - began
-
-
-def stock(course: Course, lab: str) -> None:
-    """Grade with nbgrader as it comes: its own configuration, every step its default."""
-    text = STOCK.format(source=str(course.root / "solutions"))
-    (course.directory / CONFIG).write_text(text, encoding="utf-8")
-    nbgrader = Path(sys.executable).with_name("nbgrader")
-    command = [nbgrader, "autograde", lab, "--quiet"]
-    subprocess.run(command, cwd=course.directory, check=True, stderr=subprocess.DEVNULL)
-
-
-def cold(course: Course, lab: str) -> None:
-    """Grade and record from nothing: start Python and the sandbox, import everything."""
-    program = "import sys; from pathlib import Path; from autograder import cli; "
-    program += "cli.ROOT = Path(sys.argv.pop(1)); cli.main()"
-    words = ["grade", lab, "--submissions", str(course.submitted)]
-    command = [sys.executable, "-c", program, str(course.root), *words]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-
-
-def warm(course: Course, lab: str, names: list[str]) -> float:
-    """Return seconds a submission of an engine that runs already, one submission at a time."""
-    with Engine(course.suite(lab)) as engine:
-        engine.grade(course.submission(names[0], lab), student="warm-up")
-        return timed(
-            lambda: [engine.grade(course.submission(name, lab), student=name) for name in names]
-        ) / len(names)
-
-
-def recording(course: Course, lab: str, names: list[str]) -> float:
-    """Return seconds a submission for nbgrader's own converter to record reports."""
-    reports = grade_batch(course, lab, names)
-    shutil.rmtree(course.directory / "autograded")
-    return timed(lambda: record(course, lab, reports)) / len(names)
-
-
-def hand_in(course: Course, lab: str, names: list[str]) -> None:
-    """Hand in the solution for everybody, and tell the gradebook about the lab."""
-    for name in names:
-        path = course.submission(name, lab)
-        path.parent.mkdir(parents=True)
-        shutil.copy(course.source(lab), path)
-    command = [Path(sys.executable).with_name("nbgrader"), "generate_assignment", lab, "--quiet"]
-    text = STOCK.format(source=str(course.root / "solutions"))
-    (course.directory / CONFIG).write_text(text, encoding="utf-8")
-    subprocess.run(command, cwd=course.directory, check=True, stderr=subprocess.DEVNULL)
-    (course.directory / CONFIG).unlink()
-
-
-def require_full_marks(course: Course, lab: str, names: list[str]) -> None:
-    """Both sides did the work: every automatic score is the most that the cell gives."""
-    with Gradebook(url(course.database)) as gradebook:
-        for name in names:
-            grades = gradebook.find_submission_notebook(lab, lab, name).grades
-            auto = [grade for grade in grades if grade.cell.cell_type == "code"]
-            assert all(grade.auto_score == grade.max_score for grade in auto), (course, name)
-
-
-def trivial_course(root: Path) -> Path:
-    """Write a repository with one lab: import torch, write one function, pass one test."""
-    about = {"grade": False, "locked": False, "solution": False, "schema_version": 3}
-    cells = [
-        nbformat.v4.new_code_cell("import torch", id="imports"),
-        nbformat.v4.new_code_cell("def double(x):\n    return 2 * x", id="double-answer"),
-        nbformat.v4.new_code_cell("assert double(2) == 4", id="double"),
-    ]
-    extra = {"grade": True, "locked": True, "points": 5}
-    cells[1].metadata["nbgrader"] = {**about, "grade_id": "double-answer", "solution": True}
-    cells[2].metadata["nbgrader"] = {**about, "grade_id": "double", **extra}
-    nb = nbformat.v4.new_notebook(cells=cells)
-    nb.metadata["kernelspec"] = {"name": "python3", "display_name": "P", "language": "python"}
-    source, suite = root / "solutions" / TRIVIAL, root / "autograder" / "hidden" / TRIVIAL
-    for folder in (source, suite):
-        folder.mkdir(parents=True)
-    nbformat.write(nb, source / f"{TRIVIAL}.ipynb")
-    (suite / "test_trivial.py").write_text(SUITE)
-    (suite / "lab.toml").write_text(f'notebook = "../../../solutions/{TRIVIAL}/{TRIVIAL}.ipynb"\n')
-    shutil.copy(ROOT / CONFIG, root / CONFIG)
-    return root
-
-
-def show(figures: dict[str, Any], labs: list[str]) -> None:
-    """Print seconds a submission, and how many times faster than stock."""
+def compare(lab: Lab, only: list[str], students: int, folder: Path) -> list[dict[str, Any]]:
+    """Let each grader grade a class of its own with the same notebooks."""
     rows = []
-    for name in figures[labs[0]]:
-        row = [name]
-        for lab in labs:
-            seconds, peer = figures[lab][name], figures[lab]["stock"]
-            row += [f"{seconds:.2f}", f"{peer / seconds:.1f}×"]
-        rows.append(row)
-    heads = [head for lab in labs for head in (f"{lab}: s a submission", "stock ÷ this")]
-    table(["", *heads], rows)
+    for name, (make, jobs) in GRADERS.items():
+        for many in jobs if name in only else ():
+            print(f"{lab.name}: {name}, {many} at a time …", flush=True)
+            course = Course(folder / f"{name} {many}", lab.root)
+            figures = measured(partial(make, jobs=many), lab, course, students)
+            print(f"  {figures['seconds']:.3g} s a submission", flush=True)
+            rows.append({"lab": lab.name, "grader": name, "jobs": many, **figures})
+    return rows
+
+
+def measured(make: Callable[..., Any], lab: Lab, course: Course, students: int) -> dict[str, float]:
+    """Grade a class, check the scores, and return what a submission cost."""
+    grader = make(lab, course, names(students))
+    gc.collect()
+    with Meter() as meter:
+        grader.grade()
+    require_right_scores(lab, names(students), grader.scores())
+    return meter.usage.per(students)
+
+
+def require_right_scores(lab: Lab, students: list[str], scores: Scores) -> None:
+    """Full marks for right answers, less for the wrong one, a score for everybody."""
+    most = sum(lab.points().values())
+    *right, wrong = students
+    assert sorted(scores) == students, (lab.name, sorted(scores))
+    assert all(scores[name] == most for name in right), (lab.name, most, scores)
+    assert 0 <= scores[wrong] < most, (lab.name, most, scores)
+
+
+def show(rows: list[dict[str, Any]]) -> None:
+    """Print what a submission costs each grader, and its rate as a multiple of nbgrader's."""
+    stock = {row["lab"]: row["seconds"] for row in rows if row["grader"] == PEER}
+    heads = ["lab", "grader", "at a time", "s", "CPU s", "peak MB", "× nbgrader's rate"]
+    cells = [
+        [
+            row["lab"],
+            row["grader"],
+            str(row["jobs"]),
+            f"{row['seconds']:.3f}",
+            f"{row['cpu_seconds']:.3f}",
+            f"{row['peak_mb']:.0f}",
+            f"{stock[row['lab']] / row['seconds']:.1f}" if row["lab"] in stock else "",
+        ]
+        for row in rows
+    ]
+    table(heads, cells)
+
+
+def show_profile(shares: dict[str, dict[str, float]]) -> None:
+    """Print where the milliseconds of a warm submission go."""
+    parts = next(iter(shares.values()))
+    rows = [[part, *(f"{1000 * shares[lab][part]:.1f}" for lab in shares)] for part in parts]
+    rows.append(["together", *(f"{1000 * sum(shares[lab].values()):.1f}" for lab in shares)])
+    table(["of a warm submission, one at a time", *(f"{lab} (ms)" for lab in shares)], rows)
 
 
 if __name__ == "__main__":

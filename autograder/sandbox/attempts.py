@@ -6,12 +6,29 @@ what it uses, and is never called out here, where some of them would do harm.
 
 __all__ = ["ATTEMPTS", "KILLED"]
 
+# The doctor sends the true ones along: what there is to find.
+ROOT = HOME = "/nowhere"
+
 
 def no_repository() -> bool:
     """Find the repository, the hidden tests or the grader's own code."""
     import os
 
-    mounted = {"__init__.py", "wire.py", "worker.py", "zygote.py"}
+    mounted = {"confine.py", "forbid.py", "values.py", "wire.py", "worker.py", "zygote.py"}
+    mounted.add("__init__.py")
+    for folder in (ROOT, ROOT + "/autograder/hidden", ROOT + "/solutions"):
+        try:
+            seen = set(os.listdir(folder))  # noqa: PTH208
+        except OSError:
+            continue
+        if seen - {".venv"}:  # the interpreter's own, which has to be there
+            return True
+    try:
+        open(ROOT + "/autograder/suite.py").close()  # noqa: PTH123
+    except OSError:
+        pass
+    else:
+        return True
     for path, folders, names in os.walk("/"):
         if "lab.toml" in names or ".git" in folders:
             return True
@@ -24,20 +41,43 @@ def no_home() -> bool:
     """Read the users of this machine, and anybody's home."""
     import os
 
-    return any(os.path.exists(path) for path in ("/etc/passwd", "/home", "/root/.bashrc"))  # noqa: PTH110
+    files = ("/etc/passwd", "/etc/shadow", "/home", "/tmp", HOME + "/.bashrc", HOME + "/.cache")  # noqa: S108
+    for path in files:
+        try:
+            os.close(os.open(path, os.O_RDONLY))
+        except OSError:
+            continue
+        return True
+    return False
 
 
 def no_network() -> bool:
     """Open a socket, or find a network interface."""
     import socket
 
-    with open("/proc/net/dev") as file:  # noqa: PTH123
-        if any(":" in line and "lo:" not in line for line in file):
-            return True
+    try:
+        with open("/proc/net/dev") as file:  # noqa: PTH123
+            if any(":" in line and "lo:" not in line for line in file):
+                return True
+    except OSError:
+        pass
     try:
         socket.socket().close()
     except OSError:
         return False
+    return True
+
+
+def no_messages() -> bool:
+    """Send a message to a socket that has a name, without making a socket by name."""
+    import socket
+
+    try:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    except OSError:
+        return False
+    ours.close()
+    theirs.close()
     return True
 
 
@@ -53,9 +93,48 @@ def no_writing() -> bool:
         except OSError:
             return False
 
-    folders = (path for top in ("/", "/dev", "/usr") for path, *_ in os.walk(top))
-    others = (path for path in folders if not path.startswith("/scratch/work"))
+    own = os.getcwd()  # noqa: PTH109
+    known = ["/", "/tmp", "/var/tmp", "/dev/shm", ROOT, HOME, os.path.dirname(own)]  # noqa: S108, PTH120
+    seen = (path for top in ("/", "/dev", "/usr") for path, *_ in os.walk(top))
+    others = (path for path in itertools.chain(known, seen) if not path.startswith(own))
     return any(writes(path) for path in itertools.islice(others, 5000))
+
+
+def no_changing() -> bool:
+    """Change the mode or the times of a file that it can only read."""
+    import os
+
+    path = os.__file__
+    before = os.stat(path)  # noqa: PTH116
+    try:
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns + 1))
+        os.chmod(path, before.st_mode ^ 1)  # noqa: PTH101
+    except OSError:
+        return False
+    after = os.stat(path)  # noqa: PTH116
+    changed = (after.st_mode, after.st_mtime_ns) != (before.st_mode, before.st_mtime_ns)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    os.chmod(path, before.st_mode)  # noqa: PTH101
+    return changed
+
+
+def no_meddling() -> bool:
+    """Change the priority or the limits of other processes."""
+    import os
+    import resource
+
+    for pid in (1, os.getppid()):
+        try:
+            most = resource.prlimit(pid, resource.RLIMIT_CORE)
+            resource.prlimit(pid, resource.RLIMIT_CORE, most)
+        except (OSError, ValueError):
+            continue
+        return True
+    try:
+        os.setpriority(os.PRIO_PROCESS, os.getppid(), os.getpriority(os.PRIO_PROCESS, 0))
+    except OSError:
+        return False
+    return True
 
 
 def no_new_processes() -> bool:
@@ -78,12 +157,12 @@ def no_new_processes() -> bool:
 
 
 def no_signals() -> bool:
-    """Kill the processes that started this one."""
+    """Send a signal to the processes that started this one."""
     import os
 
     for pid in (1, 2, os.getppid()):
         try:
-            os.kill(pid, 9)
+            os.kill(pid, 0)
         except OSError:
             continue
         return True
@@ -94,8 +173,12 @@ def no_peeking() -> bool:
     """Read another process's memory or environment."""
     import os
 
-    for pid in os.listdir("/proc"):  # noqa: PTH208
-        if pid.isdigit() and int(pid) != os.getpid():
+    try:
+        seen = [int(name) for name in os.listdir("/proc") if name.isdigit()]  # noqa: PTH208
+    except OSError:
+        seen = []
+    for pid in {1, 2, os.getppid(), *seen}:
+        if pid != os.getpid():
             for name in ("mem", "environ"):
                 try:
                     with open(f"/proc/{pid}/{name}", "rb") as file:  # noqa: PTH123
@@ -157,10 +240,25 @@ def many_threads() -> bool:
 
 def full_disk() -> bool:
     """Write more than its folder may hold."""
+    import time
+
     try:
-        with open("big", "wb") as file:  # noqa: PTH123
-            for _ in range(128):
-                file.write(bytes(2**20))
+        for number in range(16):
+            with open(f"big{number}", "wb") as file:  # noqa: PTH123
+                file.write(bytes(8 * 2**20))
+    except OSError:
+        return False
+    time.sleep(2)
+    return True
+
+
+def many_open_files() -> bool:
+    """Open a thousand files at once."""
+    import os
+
+    try:
+        for _ in range(1000):
+            os.open(os.devnull, os.O_RDONLY)
     except OSError:
         return False
     return True
@@ -184,7 +282,10 @@ ATTEMPTS = (
     no_repository,
     no_home,
     no_network,
+    no_messages,
     no_writing,
+    no_changing,
+    no_meddling,
     no_new_processes,
     no_signals,
     no_peeking,
@@ -193,8 +294,9 @@ ATTEMPTS = (
     shared_memory,
     many_threads,
     full_disk,
+    many_open_files,
     endless_loop,
     endless_sleep,
 )
 # Being killed for trying is as good as failing: these are about limits.
-KILLED = frozenset({memory, shared_memory, many_threads, endless_loop, endless_sleep})
+KILLED = frozenset({memory, shared_memory, many_threads, full_disk, endless_loop, endless_sleep})

@@ -6,6 +6,7 @@ Only paths listed here exist in the sandbox. None of them is, or holds, the repo
 import importlib.util
 import os
 import shutil
+import subprocess
 import sys
 import sysconfig
 from collections.abc import Iterable, Iterator
@@ -14,14 +15,18 @@ from pathlib import Path
 
 from autograder.errors import SandboxError
 
-__all__ = ["View", "arguments", "find_bwrap", "stage"]
+__all__ = ["View", "arguments", "find_bwrap", "stage", "why_unusable"]
 
 PACKAGE = Path(__file__).resolve().parent.parent
 ROOT = PACKAGE.parent
-MOUNTED = ("__init__.py", "wire.py", "worker.py", "zygote.py")
+_FILES = ("__init__", "confine", "forbid", "values", "wire", "worker", "zygote")
+MOUNTED = tuple(f"{name}.py" for name in _FILES)
 GRADER, DATA, SCRATCH = "/grader", "/data", "/scratch"
 SHARED = "/dev/shm"  # noqa: S108  # named to be closed, not to be used
+LIBRARIES = ("/usr/lib", "/usr/lib64", "/usr/lib32", "/usr/libexec/ld.so")
 _LINKS = ("/lib", "/lib64", "/lib32", "/libx32")
+_WALLS = ["--unshare-user", "--unshare-all", "--disable-userns", "--cap-drop", "ALL"]
+_WALLS += ["--die-with-parent", "--new-session", "--hostname", "lab", "--clearenv"]
 
 ENVIRONMENT = {
     "HOME": f"{SCRATCH}/work",
@@ -68,6 +73,22 @@ def find_bwrap() -> str:
     return found
 
 
+def why_unusable() -> str:
+    """Say why bubblewrap can't build its walls on this machine; nothing when it can.
+
+    Builds them once around a program that does nothing: bubblewrap's own `--version`.
+    """
+    try:
+        bwrap = find_bwrap()
+        inside = ["--ro-bind", "/", "/", "--proc", "/proc", "--dev", "/dev"]
+        command = [bwrap, *_WALLS, *inside, "--", bwrap, "--version"]
+        tried = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)  # noqa: S603  # our own command line
+    except (SandboxError, OSError, subprocess.TimeoutExpired) as error:
+        return str(error)
+    said = tried.stderr.strip()[-500:] or f"exit code {tried.returncode}"
+    return "" if tried.returncode == 0 else said
+
+
 def stage(directory: Path, forbidden: Iterable[str]) -> None:
     """Copy `seqcourse`, without the modules that the lab forbids, into a fresh directory."""
     spec = importlib.util.find_spec("seqcourse")
@@ -88,9 +109,7 @@ def _remove(module: Path) -> None:
 
 def arguments(view: View, staged: Path, seccomp: int, info: int) -> list[str]:
     """Return bubblewrap's options. `seccomp` and `info` are open file descriptors."""
-    walls = ["--unshare-user", "--unshare-all", "--disable-userns", "--cap-drop", "ALL"]
-    walls += ["--die-with-parent", "--new-session", "--hostname", "lab", "--clearenv"]
-    walls += ["--seccomp", str(seccomp), "--info-fd", str(info)]
+    walls = [*_WALLS, "--seccomp", str(seccomp), "--info-fd", str(info)]
     inside = [*_system(), *_python(), *_hidden(view.forbidden), *_grader(staged), *_data(view.data)]
     return [*walls, *inside, *_scratch(view.scratch_bytes), *_environment()]
 
@@ -105,7 +124,7 @@ def interpreter() -> list[str]:
 
 def _system() -> Iterator[str]:
     """Shared libraries only: no shell, no compiler, no user's home, no /etc but the linker's."""
-    for path in ("/usr/lib", "/usr/lib64", "/usr/lib32", "/usr/libexec/ld.so"):
+    for path in LIBRARIES:
         yield from _ro_try(path)
     for link in map(Path, _LINKS):
         if link.is_symlink():
@@ -117,14 +136,17 @@ def _system() -> Iterator[str]:
     yield from ("--tmpfs", SHARED, "--remount-ro", SHARED)
 
 
+def python_paths() -> list[str]:
+    """Return where the interpreter and its own library are, without the installed packages."""
+    prefix = os.path.realpath(sys.base_prefix)
+    paths = [sys.executable, sysconfig.get_path("stdlib"), sysconfig.get_config_var("DESTSHARED")]
+    paths += [sysconfig.get_config_var("LIBDIR")] if prefix not in {"/usr", "/"} else []
+    return _outermost(os.path.realpath(path) for path in paths)
+
+
 def _python() -> Iterator[str]:
     """The interpreter and the installed packages, each at its own path."""
-    executable = os.path.realpath(sys.executable)
-    prefix = os.path.realpath(sys.base_prefix)
-    roots = [sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")]
-    roots += [sysconfig.get_config_var("LIBDIR")] if prefix not in {"/usr", "/"} else []
-    roots += [executable, *site_packages()]
-    for path in _outermost(map(os.path.realpath, roots)):
+    for path in _outermost([*python_paths(), *site_packages()]):
         if ROOT.is_relative_to(path):
             raise SandboxError(f"{path} would show the repository inside: use another interpreter")
         yield from ("--ro-bind", path, path)
@@ -172,7 +194,9 @@ def _data(files: Iterable[Path]) -> Iterator[str]:
 
 
 def _scratch(size: int) -> Iterator[str]:
+    """The one place to write to. Comes last: nothing can be mounted in the others any more."""
     yield from ("--size", str(size), "--tmpfs", SCRATCH, "--chdir", SCRATCH)
+    yield from ("--remount-ro", "/", "--remount-ro", "/dev")  # Landlock lets modes be changed
 
 
 def _environment() -> Iterator[str]:

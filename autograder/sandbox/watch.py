@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from autograder.errors import WorkerCrashed, WorkerLost, WorkerOutOfMemory, WorkerTimedOut
+from autograder.errors import WorkerLost, WorkerOutOfMemory, WorkerTimedOut, WorkerTooManyThreads
 
 __all__ = ["Meter", "Usage", "Watchdog", "kill_workers", "usage", "workers"]
 
@@ -48,7 +48,18 @@ class Process:
         field = ["", "", *text.rpartition(")")[2].split()]  # the name may hold anything
         cpu = (int(field[13]) + int(field[14])) / _CLOCK
         threads, started, pages = int(field[19]), int(field[21]), int(field[23])
+        if field[2] == "Z" and threads > 1:
+            pages = _pages(pid)
         return cls(pid, int(field[3]), field[2], cpu, threads, started, pages * _PAGE)
+
+
+def _pages(pid: int) -> int:
+    """Ask the threads what is resident: a process is silent once its first thread ended."""
+    found = [0]
+    with contextlib.suppress(OSError):  # a thread may end at any moment
+        for thread in Path(f"/proc/{pid}/task").iterdir():
+            found.append(int((thread / "statm").read_text(encoding="ascii").split()[1]))
+    return max(found)
 
 
 @dataclass(frozen=True)
@@ -71,7 +82,7 @@ def workers(zygote: int) -> list[Process]:
         return []
     found = list(_below(zygote))
     found += [each for each in _below(parent.parent) if each.pid != zygote and _is_init(parent)]
-    return list({each.pid: each for each in found if each.state != "Z"}.values())
+    return list({each.pid: each for each in found if _lives(each)}.values())
 
 
 def usage(zygote: int) -> Usage:
@@ -109,6 +120,11 @@ def _below(pid: int) -> Iterator[Process]:
         if (process := Process.read(number)) is not None:
             yield process
             yield from _below(number)
+
+
+def _lives(process: Process) -> bool:
+    """Whether any of its threads does: the first one may have ended before the others."""
+    return process.state != "Z" or process.threads > 1
 
 
 def _is_init(zygote: Process) -> bool:
@@ -173,7 +189,7 @@ class Watchdog(threading.Thread):
             most = self._memory // 2**20
             yield WorkerOutOfMemory(f"your code used more than {most} MB of memory")
         if now.tasks > self._tasks:
-            yield WorkerCrashed(f"your code started more than {self._tasks} threads")
+            yield WorkerTooManyThreads(f"your code started more than {self._tasks} threads")
 
     def _overtime(self, now: Usage) -> Iterator[WorkerLost]:
         moment, cpu = time.monotonic(), now.cpu

@@ -1,39 +1,23 @@
-"""Notebooks that were tampered with: graded by what the instructor's source says, or not at all."""
+"""What is not the student's to change changes nothing: right answers stay right."""
 
 import json
-import os
 
 import pytest
+from tampering import about
 
 from autograder import notebook
 
 
 @pytest.fixture
-def tamper(engine, suite, tmp_path):
+def tamper(grade, suite):
     """Return a function that grades a changed copy of the solution, then an honest one."""
 
-    def tamper(change, name="toy.ipynb"):
+    def tamper(change=lambda nb: None, name="toy.ipynb"):
         nb = json.loads(json.dumps(suite.source))
-        path = tmp_path / name
-        made = change(nb) if callable(change) else change
-        if made is None or isinstance(made, dict):
-            notebook.write(made or nb, path)
-        else:
-            path.write_bytes(made)
-        report = engine.grade(path, student="mallory")
-        assert engine.grade(suite.notebook, student="ada").score == 10.0
-        return report
+        made = change(nb)
+        return grade(lambda path: notebook.write(made or nb, path), name=name)
 
     return tamper
-
-
-def each(nb):
-    return [cell["metadata"]["nbgrader"] for cell in nb["cells"] if "nbgrader" in cell["metadata"]]
-
-
-def points(nb):
-    for about in each(nb):
-        about["points"] = 10**9
 
 
 def retyped(nb):
@@ -42,8 +26,8 @@ def retyped(nb):
 
 
 def unlocked(nb):
-    for about in each(nb):
-        about.update(locked=False, grade=True, solution=True, schema_version=99, task=True)
+    for each in about(nb):
+        each.update(locked=False, grade=True, solution=True, schema_version=99, task=True)
 
 
 def reordered(nb):
@@ -70,16 +54,7 @@ def with_outputs(nb):
         cell["outputs"] = [{"output_type": "execute_result", "data": {"text/plain": "10.0"}}]
 
 
-CHANGES = [
-    points,
-    retyped,
-    unlocked,
-    reordered,
-    without_checks,
-    kernel,
-    forged_checks,
-    with_outputs,
-]
+CHANGES = [retyped, unlocked, reordered, without_checks, kernel, forged_checks, with_outputs]
 
 
 @pytest.mark.parametrize("change", CHANGES)
@@ -101,52 +76,14 @@ def test_a_second_answer_with_the_same_id_is_an_added_cell(tamper):
     assert tamper(doubled).score == 6.0
 
 
-UNREADABLE = {
-    "empty": b"",
-    "not JSON": b"<html>",
-    "binary": os.urandom(1000),
-    "a number": b"7",
-    "too deep": b"[" * 10**5,
-    "deep cells": b'{"cells": ' + b"[" * 10**5 + b"]" * 10**5 + b"}",
-    "too large": b" " * (20 * 10**6 + 1),
-    "too many cells": json.dumps({"cells": [{}] * 5000}).encode(),
-}
-
-
-@pytest.mark.parametrize("content", UNREADABLE.values(), ids=UNREADABLE)
-def test_what_cannot_be_read_is_not_graded_and_says_why(tamper, content):
-    report = tamper(content)
+def test_more_cells_than_anyone_writes_are_not_graded(tamper):
+    report = tamper(lambda nb: {"cells": [{}] * 5000})
     assert (report.status, report.score) == ("not_graded", 0.0)
-    assert report.reason.startswith(("toy.ipynb is", "not a notebook", "the notebook has"))
-
-
-def test_links_pipes_and_folders_are_not_followed(engine, suite, tmp_path):
-    link, pipe, folder = (tmp_path / name for name in ("link.ipynb", "pipe.ipynb", "d.ipynb"))
-    link.symlink_to(suite.notebook)
-    os.mkfifo(pipe)
-    folder.mkdir()
-    for path in (link, pipe, folder):
-        report = engine.grade(path, student="mallory")
-        assert report.status == "not_graded"
-        assert report.reason.startswith(path.name)
-    assert engine.grade(suite.notebook, student="ada").score == 10.0
+    assert report.reason.startswith("the notebook has 5000 cells")
 
 
 @pytest.mark.parametrize(
     "name", ["a\nb.ipynb", "🎵 é.ipynb", "-rf.ipynb", "$(touch x).ipynb", " .ipynb"]
 )
 def test_odd_names_are_only_names(tamper, name):
-    assert tamper(lambda nb: None, name=name).score == 10.0
-
-
-HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(1)>\x1b[31m\u202e=cmd|'/C calc'!A0"
-
-
-def test_what_students_say_is_shown_as_inert_text(tamper):
-    def hostile(nb):
-        return notebook.with_answers(nb, {"scale-answer": f"raise ValueError({HOSTILE!r})"})
-
-    note = tamper(hostile).notes[0]
-    assert "\x1b" not in note
-    assert "\u202e" not in note
-    assert len(note) < 400
+    assert tamper(name=name).score == 10.0

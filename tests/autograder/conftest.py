@@ -1,6 +1,7 @@
 """A small course, made in a folder with a space in its name: one lab, two tasks, one essay."""
 
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from autograder import notebook
 from autograder.course import CONFIG, ROOT, Course
 from autograder.report import Report, TaskResult, TestResult, Verdict
 from autograder.store import Store, content_key
+
+sys.path.append(str(Path(__file__).parent))  # tests share helpers: mutations, crash_drill
 
 SOLUTIONS = {"add-answer": "    return a + b", "mul-answer": "    return a * b"}
 SUITE = '''
@@ -97,7 +100,11 @@ def toy_notebook() -> nbformat.NotebookNode:
 @pytest.fixture
 def course(tmp_path: Path) -> Course:
     """A course whose repository and class are the same folder, as nbgrader has it by default."""
-    root = tmp_path / "my course"
+    return make_course(tmp_path / "my course")
+
+
+def make_course(root: Path) -> Course:
+    """Write the lab, its hidden suite and nbgrader's configuration."""
     (root / "solutions" / "toy").mkdir(parents=True)
     nbformat.write(toy_notebook(), root / "solutions" / "toy" / "toy.ipynb")
     suite = root / "autograder" / "hidden" / "toy"

@@ -1,11 +1,16 @@
 """The store and the runner together, with the real engine in its sandbox."""
 
 import os
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
 from autograder import batch
 from autograder.batch import grade_batch
+from autograder.course import Course
+from autograder.engine import Engine
 from autograder.store import Store
 
 
@@ -101,3 +106,51 @@ def test_what_is_no_file_is_named_and_stops_nothing(course, hand_in, tmp_path, k
         word in bob.reason
         for word in ("symbolic link", "not a regular file", "is a folder", "not a folder")
     )
+
+
+def test_a_fault_that_nobody_foresaw_costs_one_submission_not_the_batch(
+    course, hand_in, monkeypatch
+):
+    for student in ("ann", "bob"):
+        hand_in(student, add="return a + b")
+    grade = Engine.grade
+
+    def unlucky(engine, notebook, *, student, seed=0):
+        if student == "ann":
+            raise OSError(12, "Cannot allocate memory")
+        return grade(engine, notebook, student=student, seed=seed)
+
+    monkeypatch.setattr(Engine, "grade", unlucky)
+    ann, bob = grade_batch(course, "toy", ["ann", "bob"], jobs=1)
+    assert (ann.status, bob.score) == ("not_graded", 5)
+    assert ann.reason == "grader error: OSError: [Errno 12] Cannot allocate memory"
+
+
+@contextmanager
+def _as_anybody():
+    """Lose root's power to open everything, for a moment."""
+    us = os.geteuid()
+    if us == 0:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(us)
+
+
+def test_who_closed_a_folder_to_us_is_named_not_left_out():
+    with tempfile.TemporaryDirectory() as folder:
+        course = Course(Path(folder), Path(folder))
+        closed = {"bob": course.submitted / "bob", "eve": course.submitted / "eve" / "toy"}
+        for student in closed:
+            course.submission(student, "toy").parent.mkdir(parents=True)
+        Path(folder).chmod(0o755)
+        for path in closed.values():
+            path.chmod(0)
+        with _as_anybody():
+            students = course.students("toy")
+            reasons = [batch._absent(course.submission(student, "toy")) for student in students]
+        for path in closed.values():
+            path.chmod(0o700)
+    assert students == ["bob", "eve"]
+    assert reasons == ["toy.ipynb can't be opened: Permission denied"] * 2

@@ -8,22 +8,23 @@ import sys
 import pytest
 from nbgrader.api import Gradebook
 
-from autograder import batch, cli
+from autograder import batch, cli, console
 from autograder.database import url
 from autograder.errors import SandboxError
 
 COMMANDS = [
     *("doctor", "release", "validate", "grade", "feedback", "report", "samples", "formgrader"),
+    *("changes", "export", "extend"),
 ]
 
 
 @pytest.fixture
 def run(course, monkeypatch, capsys):
     """Type a command: `run("grade", "toy")` gives the exit code and all that was printed."""
-    monkeypatch.setattr(cli, "ROOT", course.root)
+    monkeypatch.setattr(console, "ROOT", course.root)
     monkeypatch.chdir(course.root)
-    for console in (cli.out, cli.err):
-        monkeypatch.setattr(console, "_width", 200)
+    for each in (console.out, console.err):
+        monkeypatch.setattr(each, "_width", 200)
 
     def run(*words):
         monkeypatch.setattr(sys, "argv", ["autograder", *map(str, words)])
@@ -120,6 +121,11 @@ WRONG = [
     (("grade",), r"Missing argument 'LAB'"),
     (("report", "toy"), r"Nothing graded yet in .*: run `autograder grade toy`"),
     (("feedback", "tay"), r"No lab 'tay'"),
+    (("changes", "tay"), r"No lab 'tay'"),
+    (("export", "toy"), r"No gradebook in .*: run `autograder grade toy` first"),
+    (("export", "toy", "--format", "xls"), r"--format 'xls' is not known\. There are: csv"),
+    (("extend", "toy", "anne"), r"No student 'anne' in .*Did you mean ann\?"),
+    (("extend", "toy", "ann", "--days", "-1"), r"Invalid value for '--days'"),
     (("release",), r"Name one lab, or give --all"),
     (("release", "toy", "--all"), r"Name one lab, or give --all"),
     (("formgrader",), r"No gradebook in .*: run `autograder grade LAB` first"),
@@ -172,6 +178,41 @@ def test_a_class_in_a_folder_of_its_own(run, toy_class, course, tmp_path):
     assert (tmp_path / "class" / "feedback" / "bob" / "toy" / "toy.html").exists()
     assert run("report", "toy", "--course", tmp_path / "class")[0] == 0
     assert (tmp_path / "class" / "report.html").exists()
+
+
+def test_a_corrected_suite_grades_all_anew_and_changes_says_who_and_why(
+    run, toy_class, course, tmp_path
+):
+    suite = course.hidden / "toy" / "test_toy.py"
+    right = suite.read_text()
+    suite.write_text(right.replace("(2, -7), -5", "(2, -7), -9"))
+    run("grade", "toy")
+    assert "toy: 0 changed of 0 graded more than once" in run("changes", "toy")[1]
+    with Gradebook(url(course.database)) as gradebook:
+        gradebook.find_grade("essay", "toy", "toy", "ann").manual_score = 4
+        gradebook.find_comment("essay", "toy", "toy", "ann").manual_comment = "Well said."
+        gradebook.db.commit()
+    suite.write_text(right)
+    run("grade", "toy")
+    code, said = run("changes", "toy", "--json", tmp_path / "changes.json")
+    assert code == 0
+    assert "toy: 1 changed of 2 graded more than once" in said
+    assert "ann │ 10 │ 12 │ 12 │ add: Adds negative numbers. failed (0/2) → passed (2/2)" in said
+    (change,) = json.loads((tmp_path / "changes.json").read_text())["changes"]
+    assert (change["student"], change["before"], change["after"]) == ("ann", 10, 12)
+    with Gradebook(url(course.database)) as gradebook:
+        assert gradebook.find_submission("toy", "ann").score == 12 + 4
+        comment = gradebook.find_comment("essay", "toy", "toy", "ann").manual_comment
+        assert comment == "Well said."
+
+
+def test_export_writes_one_row_a_student(run, toy_class, course):
+    run("grade", "toy")
+    code, said = run("export", "toy")
+    assert code == 0
+    assert "2 rows in" in said
+    lines = (course.directory / "toy-grades.csv").read_text().splitlines()
+    assert [line.split(",")[3] for line in lines] == ["student_id", "ann", "bob"]
 
 
 def test_without_a_sandbox_nothing_is_recorded_and_the_table_says_so(run, toy_class, course):

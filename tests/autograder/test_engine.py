@@ -1,6 +1,5 @@
 """Whole submissions through a warm engine, on a small suite with every kind of value."""
 
-import json
 import os
 import signal
 import time
@@ -9,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from autograder import judge, notebook
+from autograder.diagnosis import SAME_INPUTS, Entry, write_matrix
 from autograder.engine import Engine, grade
 from autograder.errors import SandboxError
 from autograder.report import Verdict
@@ -133,25 +133,20 @@ def test_seeds_depend_on_student_seed_and_answers(suite):
     assert judge.seed_of(suite, "ada", 1, cells) in seeds
 
 
-def test_a_misconception_is_told_when_the_pattern_is_a_mutants(engine, suite, hand_in, tmp_path):
+def test_a_misconception_is_told_when_the_answers_are_a_mutants(engine, suite, hand_in):
+    said = "Scaling multiplies; it does not add."
+    wrong = hand_in(scale="def scale(x, factor): return x + factor")
+    _, signs = engine.examine(wrong, student="ada", seed=SAME_INPUTS)
+    own = [spec.function for spec in suite.tests if spec.task == "scale"]
     matrix = suite.path / "matrix.json"
-    entry = {
-        "task": "scale",
-        "misconception": "Scaling multiplies; it does not add.",
-        "tests": {
-            "test_scales_an_array": "failed",
-            "test_leaves_its_argument_alone": "passed",
-            "test_refuses_none": "passed",
-        },
-    }
     saved = matrix.read_text() if matrix.exists() else None
-    matrix.write_text(json.dumps({"suite_digest": suite.digest, "mutants": {"adds": entry}}))
+    write_matrix(suite, {"adds": Entry("scale", said, {name: signs[name] for name in own})})
     try:
-        wrong = engine.grade(hand_in(scale="def scale(x, k): return k + x"), student="bob")
-        other = engine.grade(hand_in(scale="def scale(x, k): return 1"), student="bob")
+        same = engine.grade(hand_in(scale="def scale(x, k): return k + x"), student="bob")
+        other = engine.grade(hand_in(scale="def scale(x, k): return x - k"), student="bob")
     finally:
         matrix.unlink() if saved is None else matrix.write_text(saved)
-    assert wrong.misconceptions == ("Scaling multiplies; it does not add.",)
+    assert same.misconceptions == (said,)
     assert other.misconceptions == ()
 
 
@@ -239,6 +234,6 @@ def test_a_class_is_graded_side_by_side_with_the_same_scores(suite, hand_in, tmp
 
 
 def test_without_walls_the_report_shows_none(suite):
-    with Engine(suite, walls=False) as engine:
+    with Engine(suite, walls="none") as engine:
         report = engine.grade(suite.notebook, student="author")
     assert (report.score, report.walls) == (10.0, ())

@@ -4,7 +4,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autograder.errors import ExpectationError, Raised, StudentError
+from autograder.errors import ExpectationError, Place, Raised, StudentError
 from autograder.expect import (
     expect_close,
     expect_dtype,
@@ -167,7 +167,7 @@ def test_true_takes_booleans_only():
 
 def raising(kinds, message=""):
     def call(*args, **kwargs):
-        raise StudentError(Raised(kinds, message, 3, 4))
+        raise StudentError(Raised(kinds, message, (Place(3, 4),)))
 
     return call
 

@@ -22,7 +22,7 @@ def server(course, hand_in, toy_report, tmp_path):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    options = ["--allow-root", "--no-browser", "--IdentityProvider.token=secret"]
+    options = ["--no-browser", "--IdentityProvider.token=secret"]
     local = {f"JUPYTER_{kind}_DIR": str(tmp_path / kind) for kind in ("CONFIG", "DATA", "RUNTIME")}
     jupyter = subprocess.Popen(
         command(course, port) + options,
@@ -62,3 +62,9 @@ def test_formgrader_shows_the_submission_and_needs_no_internet(server):
     assert not re.findall(r'(?:src|href)="https?://(?!127)', page)
     assert "/static/mathjax/es5/tex-mml-chtml.js" in page
     assert "MathJax" in server("/static/mathjax/es5/tex-mml-chtml.js")
+
+
+@pytest.mark.parametrize(("user", "allowed"), [(0, True), (1000, False)])
+def test_root_is_let_in_nobody_else_needs_it(course, monkeypatch, user, allowed):
+    monkeypatch.setattr(os, "geteuid", lambda: user)
+    assert ("--ServerApp.allow_root=True" in command(course, 8888)) == allowed

@@ -70,6 +70,11 @@ def test_only_regular_files_are_opened(tmp_path):
         notebook.read(tmp_path / "gone.ipynb")
 
 
+def test_what_breaks_while_it_is_read_is_named():
+    with pytest.raises(NotebookError, match="mem can't be read: Input/output error"):
+        notebook.read(Path("/proc/self/mem"))  # opens as a regular file
+
+
 def test_a_huge_file_is_refused(tmp_path):
     with pytest.raises(NotebookError, match="larger than 1 MB"):
         notebook.read(write(tmp_path / "a.ipynb", " " * 1_000_001), max_bytes=1_000_000)
@@ -189,6 +194,14 @@ def test_an_answer_that_lost_its_metadata_is_known_by_its_cell_id(source):
     assert sources(notebook.rebuild(source, nb))[1] == "mine"
 
 
+def test_answers_by_which_nothing_is_left_to_know_them_run_after_the_stubs(source):
+    nb = notebook.with_answers(source, {"scale-answer": "mine", "walk-answer": "mine too"})
+    nb["cells"] = [{key: cell[key] for key in ("cell_type", "source")} for cell in nb["cells"]]
+    run = sources(notebook.rebuild(source, nb))
+    stubs = [n for n, each in enumerate(run) if "NotImplementedError" in each]
+    assert [run[stubs[0] + 1], run[stubs[-1] + 1]] == ["mine", "mine too"]
+
+
 def test_a_changed_open_cell_runs_after_the_released_one(source):
     nb = notebook.released(source)
     nb["cells"][1]["source"] = "import math"
@@ -209,4 +222,4 @@ def test_cells_tagged_explore_never_run_whatever_the_student_made_of_them(source
 def test_odd_nbgrader_metadata_is_no_grade_id(source, about):
     nb = {"cells": [{"cell_type": "code", "metadata": {"nbgrader": about}, "source": "odd"}]}
     assert notebook.answers(nb) == {}
-    assert sources(notebook.rebuild(source, nb))[0] == "odd"
+    assert sources(notebook.rebuild(source, nb))[-1] == "odd"

@@ -1,3 +1,4 @@
+import os
 import sqlite3
 from contextlib import closing
 
@@ -10,6 +11,8 @@ from autograder.database import backup_of, url
 from autograder.recording import record
 from autograder.release import ReleaseError, register
 from autograder.report import not_graded
+
+NO_UTF8 = os.fsdecode(b"ann-\xff")
 
 
 def _score(course, student):
@@ -82,12 +85,12 @@ def test_reports_without_a_score_are_left_out(course, hand_in):
     assert not course.database.exists()
 
 
-@pytest.mark.parametrize("name", ["ann\nlee", "ünï cødé", "a[b]*", "o'neil"])
+@pytest.mark.parametrize("name", ["ann\nlee", "ünï cødé", "a[b]*", "o'neil", NO_UTF8, " ann "])
 def test_strange_names_are_recorded_or_named(course, hand_in, toy_report, name):
     hand_in(name)
     problems = record(course, "toy", [toy_report(name)])
     if problems:
-        assert "Could not match" in problems[name]
+        assert problems[name].endswith("Rename it: UTF-8, no line break, no space at either end")
     else:
         assert _score(course, name) == 12
 

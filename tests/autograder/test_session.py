@@ -9,6 +9,7 @@ from autograder.errors import (
     GraderError,
     MissingNameError,
     NotRunError,
+    OverLimitError,
     ProtocolBreach,
     SandboxError,
     StudentError,
@@ -182,7 +183,9 @@ def test_an_exception_tells_kind_message_cell_and_line(student):
     assert str(error) == "OddError: n=-1 (cell 2, line 4)"
     assert error.is_a("ValueError")
     assert not error.is_a("KeyError")
-    assert error.raised.source_line == "raise OddError(f'n={n}')"
+    assert [str(place) for place in error.raised.trail] == [
+        "cell 2, line 4, in f: raise OddError(f'n={n}')"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -356,7 +359,7 @@ def say(*message):
         'say("passed")',
         'say(True, "value", 1)',
         "say(10**6, 7, 1)",
-        '[say(n, "raised", [], "", None, None) for n in range(50)]',
+        '[say(n, "raised", [], "", None) for n in range(50)]',
         '[say(n, "passed", 1.0) for n in range(50)]',
         '[say(n, "callback", 7, [], {}) for n in range(50)]',
         '[say(n, "callback", -1, [], {}) for n in range(50)]',
@@ -398,15 +401,17 @@ def test_references_of_the_wrong_form_are_a_breach(student):
     [
         ("def f():\n    x = []\n    x.append(x)\n    return x", "can't be checked"),
         ("def f(): return 2**10000", "an int of"),
-        (
-            "import numpy as np\ndef f(): return np.broadcast_to(0., (10**10,))",
-            "80,000,000,000 bytes",
-        ),
         ("def f(): return list(range(3_000_000))", "over 2,000,000 elements"),
     ],
 )
 def test_a_value_that_is_too_much_is_the_students_error(student, code, message):
     with pytest.raises(UnsendableError, match=message):
+        student(code).f()
+
+
+def test_a_value_of_too_many_bytes_is_over_its_limit(student):
+    code = "import numpy as np\ndef f(): return np.broadcast_to(0., (10**10,))"
+    with pytest.raises(OverLimitError, match="a value of more than 256 MB"):
         student(code).f()
 
 
@@ -432,8 +437,7 @@ def test_a_machine_too_busy_is_our_fault(notebook, monkeypatch):
         Student(session).nap()
 
 
-def test_what_cannot_be_cleaned_up_is_thrown_away_with_its_sandbox(notebook, sandbox):
-    before = sandbox.zygote
+def test_folders_thousands_deep_are_cleaned_up(notebook, sandbox):
     code = "import os\nfor _ in range(3000):\n    os.mkdir('d'); os.chdir('d')"
     session = notebook(code)
     session.begin_test(2)
@@ -442,4 +446,3 @@ def test_what_cannot_be_cleaned_up_is_thrown_away_with_its_sandbox(notebook, san
     later = notebook("import os\nx = os.listdir('.')")
     later.begin_test(2)
     assert Student(later).x == []
-    assert sandbox.zygote != before

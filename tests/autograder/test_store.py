@@ -69,13 +69,20 @@ def test_every_input_of_a_report_changes_its_key(course, hand_in):
     assert before in keys
 
 
+def test_a_folders_name_that_is_no_utf8_is_stored(tmp_path, toy_report):
+    store, report = Store(tmp_path / "reports.db"), toy_report(os.fsdecode(b"ann-\xff"))
+    store.put("key", report)
+    assert store.get("key") == report
+    assert store.latest("toy") == [report]
+
+
 @pytest.mark.timeout(10)
 def test_what_is_no_regular_file_is_hashed_without_being_opened(course, tmp_path):
     suite, pipe = course.suite("toy"), tmp_path / "pipe"
     os.mkfifo(pipe)
     link = tmp_path / "link"
     link.symlink_to("/etc/hostname")
-    strange = [pipe, link, tmp_path, Path("/nowhere/at/all")]
+    strange = [pipe, link, tmp_path, Path("/nowhere/at/all"), Path("/proc/self/mem")]
     assert len({content_key(path, suite, student="ann") for path in strange}) > 1
     link_key = content_key(link, suite, student="ann")
     assert link_key != content_key(Path("/etc/hostname"), suite, student="ann")

@@ -17,6 +17,10 @@ def test_scores_walls_and_what_is_missing(toy_report):
     said = _printed(grades_table("toy", reports, {}))
     assert "toy: 2 submissions" in said
     assert "1 walls: bubblewrap" in said
+    weaker = toy_report("bob", walls=("landlock", "seccomp"))
+    assert "2 walls: landlock, seccomp (weaker walls, without" in _printed(
+        grades_table("toy", [weaker], {})
+    )
     rows = [[part.strip() for part in line.split("│")] for line in said.splitlines()]
     assert ["", "ann", "12", "12", "graded", "0.25", "1", ""] in rows
     assert ["", "eve", "–", "–", "not graded", "0.00", "–", ""] in rows

@@ -1,11 +1,10 @@
-import json
 import shutil
 from pathlib import Path
 
 import pytest
 
 from autograder import notebook
-from autograder.diagnosis import misconceptions, read_matrix, write_matrix
+from autograder.diagnosis import read_matrix
 from autograder.errors import SuiteError
 from autograder.suite import load_suite
 from autograder.validate import validate
@@ -17,6 +16,8 @@ TOY = Path(__file__).parent / "fixtures" / "toy"
 def folder(tmp_path):
     target = tmp_path / "toy"
     shutil.copytree(TOY, target, ignore=shutil.ignore_patterns("__pycache__", "matrix.json"))
+    toml = target / "lab.toml"
+    toml.write_text("preload = []\n" + toml.read_text())  # torch is not needed, and slow
     return target
 
 
@@ -40,13 +41,10 @@ def test_a_good_suite_is_proven_good_and_its_matrix_kept(folder):
         ("mutant", 9.0),
     ]
     assert rows(result)["unigrams"].failing == ("test_counts_bigrams", "test_counts_nothing")
-    suite = load_suite(folder)
-    assert read_matrix(suite)["adds"] == {
-        "task": "scale",
-        "misconception": "Scaling multiplies; it does not add.",
-        "tests": result.matrix["adds"],
-    }
-    assert misconceptions(suite, result.matrix["adds"]) == ("Scaling multiplies; it does not add.",)
+    signs = result.matrix["adds"].signs
+    assert signs["test_leaves_its_argument_alone"] == "passed"
+    assert signs["test_scales_an_array"].startswith("failed at 19: scale(x, 7): 15 of 15 values")
+    assert read_matrix(load_suite(folder)) == result.matrix
 
 
 def change(folder, file, old, new):
@@ -64,14 +62,6 @@ def test_what_passes_by_luck_is_found(folder):
     result = validate(folder)
     assert not result.ok
     assert "test_scales_an_array" in rows(result)["solution"].failing
-
-
-def test_a_test_that_depends_on_the_seed_is_left_out_of_a_mutants_pattern(folder, monkeypatch):
-    monkeypatch.setattr("autograder.validate._SEEDS", tuple(range(6)))
-    change(folder, "mutants.py", '("*", "+")', '("x * factor", "x * factor * np.sign(x[:1, :1])")')
-    pattern = validate(folder).matrix["adds"]
-    assert "test_scales_an_array" not in pattern
-    assert pattern["test_leaves_its_argument_alone"] == "passed"
 
 
 def test_every_way_of_being_wrong_is_found(folder):
@@ -114,19 +104,3 @@ def test_an_edit_that_does_not_fit_names_its_mutant(folder):
     change(folder, "mutants.py", '("*", "+")', '("no such text", "+")')
     with pytest.raises(SuiteError, match="toy: mutant 'adds': the edit of scale-answer must match"):
         validate(folder)
-
-
-def test_the_matrix_of_another_version_of_the_suite_is_not_used(folder):
-    suite = load_suite(folder)
-    write_matrix(suite, {"adds": {"misconception": "x", "tests": {"a": "failed"}}})
-    assert misconceptions(suite, {"a": "failed"}) == ("x",)
-    change(folder, "lab.toml", "restarts = 3", "restarts = 4")
-    assert read_matrix(load_suite(folder)) == {}
-
-
-def test_code_that_only_raises_is_no_misconception(folder):
-    suite = load_suite(folder)
-    tests = {"a": "raised", "b": "not_run"}
-    write_matrix(suite, {"stub": {"misconception": "x", "tests": tests}})
-    assert misconceptions(suite, tests) == ()
-    assert json.loads((folder / "matrix.json").read_text())["suite_digest"] == suite.digest

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from autograder.errors import WorkerCrashed, WorkerOutOfMemory, WorkerTimedOut
+from autograder.errors import WorkerOutOfMemory, WorkerTimedOut, WorkerTooManyThreads
 from autograder.sandbox import watch
 from autograder.sandbox.watch import Meter, Process, Usage, Watchdog
 
@@ -54,6 +54,22 @@ def test_children_are_killed_and_nobody_else(parent):
     assert Process.read(child).state == "Z"
 
 
+def test_the_memory_of_a_process_whose_first_thread_has_ended_is_seen():
+    code = (
+        "import ctypes, os, threading, time\n"
+        "block = bytearray(200_000_000)\n"
+        "threading.Thread(target=time.sleep, args=(100,)).start()\n"
+        "number = {'x86_64': 60, 'aarch64': 93}[os.uname().machine]\n"
+        "ctypes.CDLL(None).syscall(number, 0)"
+    )
+    with subprocess.Popen([sys.executable, "-c", code]) as process:
+        wait_until(lambda: Process.read(process.pid).state == "Z")
+        seen = Process.read(process.pid)
+        process.kill()
+    assert seen.threads == 2
+    assert 190_000_000 < seen.resident < 300_000_000
+
+
 def test_a_process_that_is_gone_uses_nothing():
     assert watch.usage(2**22 - 1) == Usage()
     assert Process.read(2**22 - 1) is None
@@ -72,7 +88,7 @@ def test_too_much_memory_or_too_many_threads():
     assert isinstance(loss, WorkerOutOfMemory)
     assert loss.reason == "your code used more than 1 MB of memory"
     loss = loss_of(Watchdog(0, 2**20, 10, lambda _: Usage(tasks=11)))
-    assert isinstance(loss, WorkerCrashed)
+    assert isinstance(loss, WorkerTooManyThreads)
     assert loss.reason == "your code started more than 10 threads"
 
 

@@ -27,7 +27,9 @@ def toc_pages() -> list[str]:
 CHAPTERS = [
     p
     for p in toc_pages()
-    if p.count("/") == 2 and not p.endswith("/index") and not p.startswith("book/reference/")
+    if p.count("/") == 2
+    and not p.endswith("/index")
+    and not p.startswith(("book/reference/", "book/instructors/"))
 ]
 
 

@@ -1,0 +1,156 @@
+"""How a hidden test ended: sorts what it raised into a verdict, with words for each reader.
+
+The student reads `message`, staff read `detail`, and the diagnosis compares `sign`.
+"""
+
+import builtins
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+from autograder.errors import (
+    ExpectationError,
+    GraderError,
+    NotRunError,
+    OverLimitError,
+    StudentError,
+    UnsendableError,
+    WorkerLost,
+)
+from autograder.report import Verdict
+from autograder.suite import TestSpec
+
+__all__ = ["PASSED", "Outcome", "hidden_part", "outcome_of", "worse_of"]
+
+# What a test raises when a value of the student's is not what the test takes for granted.
+_MISUSE = (TypeError, AttributeError, LookupError, ArithmeticError, ValueError)
+_WORST = [
+    Verdict.passed,
+    Verdict.failed,
+    Verdict.not_run,
+    Verdict.timed_out,
+    Verdict.out_of_memory,
+    Verdict.out_of_disk,
+    Verdict.too_many_files,
+    Verdict.too_many_threads,
+    Verdict.too_much_output,
+    Verdict.too_large,
+    Verdict.crashed,
+    Verdict.grader_error,
+]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How one hidden test ended.
+
+    Attributes:
+        message: what the student reads.
+        sign: `passed`, `not_run`, or how, at which check and with which values the test went
+            wrong, for example `failed at 41: the mean: got 3.5, expected 4.5`; what a misconception
+            is recognised by. It stays in the trusted process.
+        detail: what went wrong in the grader, for staff; no value either.
+    """
+
+    verdict: Verdict
+    message: str = ""
+    sign: str = ""
+    detail: str = ""
+
+
+PASSED = Outcome(Verdict.passed, sign="passed")
+
+
+def outcome_of(
+    error: BaseException | None, spec: TestSpec, folder: Path, *, answered: bool
+) -> Outcome:
+    """Say how a test of the suite in this folder ended that raised `error`.
+
+    `answered` is whether the student's code had answered before. A suite is proven to run through
+    with right answers, so a TypeError after an answer is taken for the answer's fault. Before that
+    it is the test's own.
+    """
+    if error is None:
+        return PASSED
+    if isinstance(error, NotRunError):
+        return Outcome(Verdict.not_run, _sentence(error.reason), "not_run")
+    if isinstance(error, WorkerLost):
+        verdict = error.verdict
+        return Outcome(verdict, _sentence(error.reason), _sign(verdict.value, error, folder))
+    if isinstance(error, StudentError):
+        return _student_raised(error, spec.hint, folder)
+    said = _public(error, answered)
+    if said is None:
+        return Outcome(Verdict.grader_error, sign="grader_error", detail=_blame(spec, error))
+    what = str(error) if isinstance(error, ExpectationError) else type(error).__name__
+    return Outcome(Verdict.failed, _joined(said, spec.hint), _sign("failed", error, folder, what))
+
+
+def worse_of(one: Outcome, other: Outcome) -> Outcome:
+    """Return the worse of two outcomes of the same test, the first when they are alike."""
+    return max(one, other, key=lambda each: _WORST.index(each.verdict))
+
+
+def hidden_part(error: BaseException, folder: Path) -> list[TracebackType]:
+    """Return the steps of a traceback that stand in the suite's own files, outermost first."""
+    steps, trace = [], error.__traceback__
+    while trace is not None:
+        if Path(trace.tb_frame.f_code.co_filename).parent == folder:
+            steps.append(trace)
+        trace = trace.tb_next
+    return steps
+
+
+def _public(error: BaseException, answered: bool) -> str | None:
+    """Return what a student may read of a test's own error; None when it is no fault of theirs."""
+    if isinstance(error, ExpectationError):
+        return error.public
+    if isinstance(error, AssertionError):
+        return ""
+    if answered and (isinstance(error, _MISUSE) or type(error) is RuntimeError):
+        return "Your code returned something that this test can't use."
+    return None
+
+
+def _sign(how: str, error: BaseException, folder: Path, what: str = "") -> str:
+    lines = ", ".join(str(step.tb_lineno) for step in hidden_part(error, folder))
+    return f"{how} at {lines}: {what}" if what else f"{how} at {lines}"
+
+
+def _student_raised(error: StudentError, hint: str, folder: Path) -> Outcome:
+    sign = _sign("raised", error, folder, error.kind)
+    if isinstance(error, OverLimitError):
+        return Outcome(error.verdict, str(error), sign)
+    return Outcome(Verdict.failed, _joined(_sentence(_without_message(error)), hint), sign)
+
+
+def _without_message(error: StudentError) -> str:
+    """Say what was raised, and where; the message itself can repeat what the test passed."""
+    if isinstance(error, UnsendableError):
+        return "Your code returned a value that can't be checked"
+    if error.is_sentence:
+        return str(error)
+    kind = next((name for name in error.raised.kinds if hasattr(builtins, name)), "an exception")
+    place = error.raised.place
+    where = f" (cell {place.cell}, line {place.line})" if place else ""
+    return f"Your code raised {kind}{where}"
+
+
+def _sentence(text: str) -> str:
+    text = text[:1].upper() + text[1:]
+    return text if text.endswith((".", "!", "?")) else f"{text}."
+
+
+def _joined(*parts: str) -> str:
+    return " ".join(part for part in parts if part)
+
+
+def _blame(spec: TestSpec, error: BaseException) -> str:
+    """Say where a hidden test went wrong: no value and no message, which may hold values."""
+    if isinstance(error, GraderError):
+        return f"{spec.function}: {error}"
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    where = f"{Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}" if trace else "?"
+    return f"{spec.function}: {type(error).__name__} at {where}"

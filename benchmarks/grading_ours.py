@@ -1,0 +1,135 @@
+"""How we grade a class: from nothing with the command, or with engines that run already.
+
+Run as a program it is the warm one:
+
+    python grading_ours.py REPOSITORY CLASS LAB JOBS
+
+grades and records one submission, says `ready`, waits for a line, grades and records all others,
+says `done`, waits for a line, and ends.
+"""
+
+import contextlib
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from queue import SimpleQueue
+
+from grading_class import Lab
+from grading_peers import Scores, quietly, recorded
+
+from autograder.course import Course, use_own_environment
+from autograder.engine import Engine
+from autograder.recording import record
+from autograder.report import Report
+from autograder.store import Store, content_key
+
+_FIRST = "a warm-up"  # stands before every student in the order of names
+_COMMAND = """
+import sys
+from pathlib import Path
+from autograder import cli, console
+console.ROOT = Path(sys.argv.pop(1))
+cli.main()
+"""
+
+
+class Cold:
+    """`autograder grade LAB`, started for this class: Python, sandbox, imports and all."""
+
+    def __init__(self, lab: Lab, course: Course, names: list[str], jobs: int) -> None:
+        self._lab, self._course, self._jobs = lab, course, jobs
+        lab.hand_in(course, names)
+
+    def grade(self) -> None:
+        """Grade and record everybody."""
+        words = ["grade", self._lab.name, "--submissions", self._course.submitted]
+        command = [sys.executable, "-c", _COMMAND, self._lab.root, *words, "--jobs", self._jobs]
+        quietly(command, self._course.directory)
+
+    def scores(self) -> Scores:
+        """Read the gradebook."""
+        return recorded(self._course, self._lab.name)
+
+
+class Warm:
+    """Engines that have graded before: what one more submission costs, its record included."""
+
+    def __init__(self, lab: Lab, course: Course, names: list[str], jobs: int) -> None:
+        self._lab, self._course = lab, course
+        lab.hand_in(course, [_FIRST, *names])
+        words = [lab.root, course.directory, lab.name, jobs]
+        self._program = subprocess.Popen(
+            [sys.executable, __file__, *map(str, words)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self._expect("ready")
+
+    def grade(self) -> None:
+        """Grade and record everybody."""
+        self._tell()
+        self._expect("done")
+
+    def scores(self) -> Scores:
+        """End the engines and read the gradebook."""
+        self._tell()
+        self._program.communicate()
+        known = recorded(self._course, self._lab.name)
+        return {name: score for name, score in known.items() if name != _FIRST}
+
+    def _tell(self) -> None:
+        assert self._program.stdin is not None
+        self._program.stdin.write("\n")
+        self._program.stdin.flush()
+
+    def _expect(self, word: str) -> None:
+        assert self._program.stdout is not None
+        said = self._program.stdout.readline().strip()
+        assert said == word, f"the program ended, or said {said!r} instead of {word!r}"
+
+
+def main() -> None:
+    """Be the program that `Warm` talks to."""
+    root, directory, lab, jobs = sys.argv[1:]
+    use_own_environment()
+    course = Course(Path(directory), Path(root))
+    course.prepare()
+    first, *others = course.students(lab)
+    assert first == _FIRST
+    with contextlib.ExitStack() as stack:
+        engines = [stack.enter_context(Engine(course.suite(lab))) for _ in range(int(jobs))]
+        for engine in engines:
+            _grade_and_record(course, lab, [first], [engine])
+        print("ready", flush=True)
+        sys.stdin.readline()
+        _grade_and_record(course, lab, others, engines)
+        print("done", flush=True)
+        sys.stdin.readline()
+
+
+def _grade_and_record(course: Course, lab: str, names: list[str], engines: list[Engine]) -> None:
+    """Do what `autograder grade` does, with engines that are there already."""
+    suite, store = course.suite(lab), Store(course.reports)
+    idle: SimpleQueue[Engine] = SimpleQueue()
+    for engine in engines:
+        idle.put(engine)
+
+    def grade(name: str) -> Report:
+        path, engine = course.submission(name, lab), idle.get()
+        try:
+            report = engine.grade(path, student=name)
+        finally:
+            idle.put(engine)
+        store.put(content_key(path, suite, student=name), report)
+        return report
+
+    with ThreadPoolExecutor(len(engines)) as pool:
+        reports = list(pool.map(grade, names))
+    problems = record(course, lab, reports)
+    assert not problems, problems
+
+
+if __name__ == "__main__":
+    main()

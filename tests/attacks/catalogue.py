@@ -1,0 +1,19 @@
+"""All attacks, in the order in which to read them."""
+
+import exhaustion
+import forging
+import neighbours
+import readers
+import reading
+import tampering
+
+__all__ = ["ATTACKS", "TAMPERED"]
+
+ATTACKS = (
+    *reading.ATTACKS,
+    *forging.ATTACKS,
+    *exhaustion.ATTACKS,
+    *neighbours.ATTACKS,
+    *readers.ATTACKS,
+)
+TAMPERED = tuple(tampering.ATTACKS)

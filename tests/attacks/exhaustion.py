@@ -1,0 +1,283 @@
+"""Attacks on the machine: time, memory, processes, disk, output, and values without end."""
+
+from attack import Attack, Wants
+
+from autograder.report import Verdict
+
+__all__ = ["ATTACKS"]
+
+LATE = frozenset({Verdict.timed_out})
+NO_MEMORY = frozenset({Verdict.out_of_memory})
+REFUSED = frozenset({Verdict.failed})
+TOO_LARGE = frozenset({Verdict.too_large, Verdict.failed})
+
+
+def waste(
+    name: str, wants: Wants, body: str, verdicts: frozenset[Verdict] = LATE, **more: object
+) -> Attack:
+    """An attack that is the body of `scale`."""
+    source = f"def scale(x, factor):\n    {body}\n"
+    if "victim" in more:
+        more["victim"] = f"def scale(x, factor):\n    {more['victim']}\n"
+    return Attack(name, wants, source, verdicts=verdicts, **{"most": 0.0, **more})
+
+
+TIME = [
+    waste("loops for ever", Wants.batch, "while True: pass"),
+    waste("sleeps", Wants.batch, "__import__('time').sleep(1000)"),
+    waste("stops itself", Wants.batch, "import os, signal; os.kill(os.getpid(), signal.SIGSTOP)"),
+    waste(
+        "matches a regular expression",
+        Wants.batch,
+        "__import__('re').match('(a+)+$', 'a' * 40 + 'b')",
+    ),
+    waste(
+        "ignores all signals and loops",
+        Wants.batch,
+        "import signal\n"
+        "    for number in signal.Signals:\n"
+        "        if number not in (9, 19): signal.signal(number, signal.SIG_IGN)\n"
+        "    while True: pass",
+    ),
+    waste(
+        "ends its first thread and lives on in another",
+        Wants.batch,
+        "import ctypes, os, threading, time\n"
+        "    threading.Thread(target=time.sleep, args=(1000,), daemon=True).start()\n"
+        "    number = {'x86_64': 60, 'aarch64': 93}[os.uname().machine]\n"
+        "    ctypes.CDLL(None).syscall(number, 0)",
+    ),
+    waste(
+        "waits as if for a disk",  # clone(CLONE_VFORK) puts the caller into state D
+        Wants.batch,
+        "import ctypes, mmap\n"
+        "    libc, stack = ctypes.CDLL(None), mmap.mmap(-1, 2**16)\n"
+        "    top = ctypes.addressof(ctypes.c_char.from_buffer(stack)) + 2**15\n"
+        "    pause = ctypes.cast(libc.pause, ctypes.c_void_p)\n"
+        "    thread = 0x100 | 0x200 | 0x400 | 0x800 | 0x10000 | 0x40000  # VM, …, THREAD, SYSVSEM\n"
+        "    if libc.clone(pause, ctypes.c_void_p(top), thread | 0x4000, None) < 0:\n"
+        "        raise OSError('refused')",
+        LATE | REFUSED,
+    ),
+    waste(
+        "has a message that takes for ever",
+        Wants.batch,
+        "raise type('E', (Exception,), {'__str__': lambda s: exec('while 1: pass')})",
+    ),
+    waste(
+        "raises an object whose repr takes for ever",
+        Wants.batch,
+        "raise ValueError(type('S', (), {'__repr__': lambda s: exec('while 1: pass')})())",
+    ),
+    Attack(
+        "asks the scorer for ever",
+        Wants.batch,
+        "class Walker:\n    def __init__(self, items): self.items = items\n"
+        "    def best(self, score):\n        while True: score(1)\n",
+        cell="walk",
+        verdicts=LATE,
+        most=0,
+    ),
+    Attack(
+        "loops when the process ends",
+        Wants.batch,
+        "import atexit\n"
+        "def loop():\n    while True: pass\n"
+        "atexit.register(loop)\n"
+        "def scale(x, factor): return x * 0\n",
+    ),
+    Attack(
+        "loops in its cell",
+        Wants.batch,
+        "while True: pass",
+        verdicts=LATE,
+        most=0,
+        alone=False,
+    ),
+    Attack(
+        "leaves in its cell",
+        Wants.batch,
+        "import os\nos._exit(0)",
+        verdicts=frozenset({Verdict.crashed}),
+        most=0,
+        alone=False,
+    ),
+]
+MEMORY = [
+    waste(
+        "fills the memory",
+        Wants.memory,
+        "blocks = []\n    while True: blocks.append(bytearray(2**20))",
+        NO_MEMORY,
+    ),
+    waste(
+        "makes a large NumPy array",
+        Wants.memory,
+        "return __import__('numpy').ones(2**31)",
+        NO_MEMORY,
+        victim="return __import__('numpy').ones(2**26)",
+    ),
+    waste(
+        "makes a large tensor",
+        Wants.memory,
+        "return __import__('torch').ones(2**31)",
+        NO_MEMORY,
+        victim="return __import__('array').array('d', [0]) * 2**26",
+    ),
+    waste(
+        "fills shared memory",
+        Wants.memory,
+        "import mmap\n    pages = mmap.mmap(-1, 2**30)\n"
+        "    while True:\n        for at in range(0, 2**30, 4096): pages[at] = 1",
+        NO_MEMORY,
+    ),
+    waste(
+        "fills shared memory from a second thread, its first one gone",
+        Wants.memory,
+        "import ctypes, mmap, os, threading\n"
+        "    def fill():\n        pages = mmap.mmap(-1, 2**30)\n"
+        "        while True:\n            for at in range(0, 2**30, 4096): pages[at] = 1\n"
+        "    threading.Thread(target=fill, daemon=True).start()\n"
+        "    number = {'x86_64': 60, 'aarch64': 93}[os.uname().machine]\n"
+        "    ctypes.CDLL(None).syscall(number, 0)",
+        NO_MEMORY | LATE,
+    ),
+    waste(
+        "recurses without end",
+        Wants.memory,
+        "import sys; sys.setrecursionlimit(10**9)\n    return scale(x, factor)",
+        frozenset({Verdict.out_of_memory, Verdict.crashed, Verdict.timed_out}),
+    ),
+    Attack(
+        "fills the memory in its cell",
+        Wants.memory,
+        "import mmap; pages = mmap.mmap(-1, 2**30)\n"
+        "for at in range(0, 2**30, 4096): pages[at] = 1\n"
+        "while True: pass",
+        verdicts=NO_MEMORY,
+        most=0,
+        alone=False,
+    ),
+]
+MACHINE = [
+    waste("forks for ever", Wants.processes, "import os\n    while True: os.fork()", REFUSED),
+    waste(
+        "starts threads for ever",
+        Wants.processes,
+        "import threading, time\n"
+        "    while True: threading.Thread(target=time.sleep, args=(99,), daemon=True).start()",
+        frozenset({Verdict.too_many_threads, Verdict.crashed, Verdict.failed}),
+    ),
+    waste(
+        "starts another program",
+        Wants.batch,
+        "import subprocess\n    subprocess.run(['sh', '-c', 'sleep 1000'])",
+        REFUSED,
+    ),
+    waste(
+        "fills the disk",
+        Wants.disk,
+        "f = open('big', 'wb')\n    while True: f.write(bytes(2**20))",
+        frozenset({Verdict.out_of_disk, Verdict.failed}),
+    ),
+    waste(
+        "fills the disk with empty files",
+        Wants.disk,
+        "n = 0\n    while True:\n        open(str(n), 'w').close()\n        n += 1",
+        frozenset({Verdict.out_of_disk, Verdict.timed_out}),
+    ),
+    waste(
+        "opens files and never closes them",
+        Wants.batch,
+        "global kept; kept = []\n    while True: kept.append(open('words.txt'))",
+        frozenset({Verdict.too_many_files, Verdict.failed}),
+    ),
+    waste(
+        "prints without end",
+        Wants.disk,
+        "while True: print('x' * 10**6)",
+        frozenset({Verdict.too_much_output, Verdict.timed_out}),
+    ),
+    waste(
+        "writes to its standard output without end",
+        Wants.disk,
+        "import os\n    while True: os.write(1, b'x' * 10**6)",
+    ),
+    waste("says far too much", Wants.disk, "raise ValueError('x' * 2 * 10**7)", REFUSED),
+    waste(
+        "takes away its own right to write",
+        Wants.batch,
+        "import resource, signal\n"
+        "    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))",
+        REFUSED,
+        most=1,
+    ),
+]
+VALUES = [
+    waste(
+        "returns an array far larger than its memory",
+        Wants.memory,
+        "return __import__('numpy').broadcast_to(0., (10**10,))",
+        TOO_LARGE,
+        victim="return __import__('numpy').broadcast_to(0., (2**22, 3, 5))",
+    ),
+    waste(
+        "returns a list of millions",
+        Wants.memory,
+        "return [0] * (5 * 10**6)",
+        TOO_LARGE,
+        victim="return list(range(2 * 10**7))",
+    ),
+    waste(
+        "returns a sequence without end, whose conversion never ends",
+        Wants.batch,
+        "loop = lambda s, *a, **k: exec('while 1: pass')\n"
+        "    return type('E', (), {'__len__': lambda s: 10**9, '__getitem__': lambda s, i: 0.0,\n"
+        "                          '__array__': loop})()",
+        REFUSED | LATE,
+    ),
+    waste(
+        "returns a list that holds itself",
+        Wants.batch,
+        "x = []\n    x.append(x)\n    return x",
+        TOO_LARGE,
+        no_victim="only values that leave the process have to be walked through",
+    ),
+    waste(
+        "returns a list nested 100 000 deep",
+        Wants.batch,
+        "x = []\n    for _ in range(10**5): x = [x]\n    return x",
+        TOO_LARGE,
+        no_victim="only values that leave the process have to be walked through",
+    ),
+    waste(
+        "returns a number of 100 000 digits",
+        Wants.batch,
+        "return 10**(10**5)",
+        TOO_LARGE,
+        no_victim="only values that leave the process have to be walked through",
+    ),
+    Attack(
+        "returns a set whose members all have one hash",
+        Wants.batch,
+        "import gc, os, struct, msgpack, time\n"
+        "from autograder.wire import Channel\n"
+        "from autograder.worker import Worker\n"
+        "worker = next(o for o in gc.get_objects() if type(o) is Worker)\n"
+        "wire = next(o for o in gc.get_objects() if type(o) is Channel).fileno()\n"
+        "def count_bigrams(tokens, many=400_000, prime=2**61 - 1):\n"
+        "    items = [b'\\x92\\xc7\\0\\x04\\xc4\\x0a' + (prime * n).to_bytes(10, 'little')\n"
+        "             for n in range(1, many)]\n"
+        "    body = b'\\xdd' + struct.pack('>I', many) + b'\\xc7\\0\\x02' + b''.join(items)\n"
+        "    data = b'\\x93' + msgpack.packb(worker._number) + b'\\xa5value' + body\n"
+        "    data = struct.pack('>I', len(data)) + data\n"
+        "    while data: data = data[os.write(wire, data[:2**20]):]\n"
+        "    time.sleep(1000)\n",
+        cell="count",
+        verdicts=frozenset({Verdict.crashed, Verdict.timed_out, Verdict.failed}),
+        most=0,
+        victim="def count_bigrams(tokens): return {n * (2**61 - 1) for n in range(10**5)}\n",
+    ),
+]
+ATTACKS = [*TIME, *MEMORY, *MACHINE, *VALUES]
