@@ -250,8 +250,10 @@ def main() -> None:
     channel = Channel(socket.socket(fileno=int(handle)))
     suite = load_suite(Path(folder))
     with contextlib.closing(for_suite(suite, walls=walls)) as sandbox:
-        Judge(channel, suite, sandbox).serve()
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # nothing is left to close
+        try:
+            Judge(channel, suite, sandbox).serve()
+        finally:
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)  # closing is not to be disturbed
 
 
 if __name__ == "__main__":
