@@ -40,14 +40,23 @@ def no_repository() -> bool:
 def no_home() -> bool:
     """Read the users of this machine, and anybody's home."""
     import os
+    import sys
 
-    files = ("/etc/passwd", "/etc/shadow", "/home", "/tmp", HOME + "/.bashrc", HOME + "/.cache")  # noqa: S108
-    for path in files:
+    for path in ("/etc/passwd", "/etc/shadow", HOME + "/.bashrc"):
         try:
             os.close(os.open(path, os.O_RDONLY))
         except OSError:
             continue
         return True
+    # A folder may hold the way to the installed packages, and nothing else.
+    shown = [f"{path}/" for path in (*sys.path, sys.executable)]
+    for folder in ("/home", "/root", "/tmp", HOME, HOME + "/.cache"):  # noqa: S108
+        try:
+            names = os.listdir(folder)  # noqa: PTH208
+        except OSError:
+            continue
+        if any(not any(p.startswith(f"{folder}/{name}/") for p in shown) for name in names):
+            return True
     return False
 
 

@@ -132,8 +132,8 @@ ATTACKS = [
         victim=DEEP.format(50) + RIGHT,
     ),
     harm(
-        "makes every warning an error",
-        "import warnings\nwarnings.simplefilter('error')\nimport sys; sys.setrecursionlimit(60)\n",
+        "gives a built-in exception's name to another",
+        "import builtins\nbuiltins.TypeError = type('TypeError', (Exception,), {})\n",
         alone=False,
     ),
 ]

@@ -306,6 +306,7 @@ def main() -> None:
         print(
             json.dumps({"end": name, **result, "peak": peak(name, frames // 100, seed + 1)}),
             file=out,
+            flush=True,
         )
 
 

@@ -74,6 +74,7 @@ def folder(tmp_path_factory):
     shutil.copytree(TOY, target, ignore=shutil.ignore_patterns("__pycache__", "matrix.json"))
     toml = target / "lab.toml"
     text = toml.read_text().replace("cells_seconds = 4", "cells_seconds = 1")
+    text = text.replace("call_seconds = 2", "call_seconds = 20").replace("test_seconds = 4", "")
     toml.write_text("preload = []\n" + text)
     return target
 

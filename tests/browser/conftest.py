@@ -2,61 +2,16 @@
 
 import functools
 import http.server
-import os
-import shutil
-import subprocess
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 import yaml
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 ROOT = Path(__file__).resolve().parents[2]
 HTML = ROOT / "_build/html"
-
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
-MAC = Path("/Applications/Google Chrome.app/Contents/MacOS/Google Chrome")
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-default-apps",
-    "--disable-sync",
-    "--disable-features=Translate,OptimizationHints,MediaRouter",
-    "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
-]
-HOW_TO_GET_ONE = (
-    "no Chromium or Chrome was found. Install one ('apt-get install chromium' as root on Debian, "
-    "'playwright install chromium', or Chrome itself), or leave these tests out with NO_BROWSER=1"
-)
-
-
-def system_browser() -> str | None:
-    """Path of an installed Chromium or Chrome."""
-    found = next(filter(None, map(shutil.which, NAMES)), None)
-    return found or (str(MAC) if MAC.exists() else None)
-
-
-def debian_package() -> str | None:
-    """Install Debian's package, if this is Debian and we are root."""
-    if os.geteuid() != 0 or not Path("/etc/debian_version").exists():
-        return None
-    install = ["apt-get", "install", "-y", "--no-install-recommends", "chromium"]
-    subprocess.run(["apt-get", "update"], check=False, capture_output=True)
-    subprocess.run(install, check=False, capture_output=True)
-    return system_browser()
-
-
-def find_browser(own: str) -> str:
-    """Path of a browser: the system's, else Debian's package, else Playwright's own."""
-    path = system_browser() or debian_package() or own
-    if not Path(path).exists():
-        pytest.fail(HOW_TO_GET_ONE, pytrace=False)
-    return path
 
 
 def toc_pages() -> list[str]:
@@ -130,17 +85,6 @@ def base(html: Path):
 
 
 @pytest.fixture(scope="session")
-def browser(tmp_path_factory):
-    """One browser for all tests, which leaves nothing in the user's home."""
-    environment = {**os.environ, "XDG_CONFIG_HOME": str(tmp_path_factory.mktemp("chromium"))}
-    with sync_playwright() as playwright:
-        path = find_browser(playwright.chromium.executable_path)
-        browser = playwright.chromium.launch(executable_path=path, args=FLAGS, env=environment)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture(scope="session")
 def visitor(browser: Browser, base: str) -> Visitor:
     """One tab for all tests, without animations."""
     context = browser.new_context(
@@ -159,29 +103,3 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         extra = ["search.html", "genindex.html"]
         pages = [f"{page}.html" for page in toc_pages()] + extra
         metafunc.parametrize("path", pages, scope="session")
-
-
-_LEFT_OUT = "NO_BROWSER=1: the tests in tests/browser did not run"
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave the browser out when ``NO_BROWSER=1`` asks for it; keep all of it on one worker."""
-    ours = [item for item in items if item.get_closest_marker("browser")]
-    for item in ours:
-        item.add_marker(pytest.mark.xdist_group("browser"))
-    if os.environ.get("NO_BROWSER") == "1" and ours:
-        config.hook.pytest_deselected(items=ours)
-        items[:] = [item for item in items if item not in set(ours)]
-        config.stash[_KEY] = len(ours)
-
-
-_KEY: pytest.StashKey[int] = pytest.StashKey()
-
-
-@pytest.hookimpl(trylast=True)
-def pytest_terminal_summary(
-    terminalreporter: pytest.TerminalReporter, config: pytest.Config
-) -> None:
-    """Say it when tests were left out: nothing is skipped in silence."""
-    if config.stash.get(_KEY, 0):
-        terminalreporter.write_line(f"{_LEFT_OUT} ({config.stash[_KEY]} tests)")

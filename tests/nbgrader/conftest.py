@@ -26,11 +26,8 @@ def _load(path: str) -> ModuleType:
     return module
 
 
-toy, web = _load("autograder/conftest.py"), _load("browser/conftest.py")
+toy = _load("autograder/conftest.py")
 course, hand_in, stored, toy_report = toy.course, toy.hand_in, toy.stored, toy.toy_report
-browser = web.browser
-pytest_collection_modifyitems = web.pytest_collection_modifyitems
-pytest_terminal_summary = web.pytest_terminal_summary
 
 Run = Callable[..., str]
 
