@@ -34,9 +34,8 @@ class Terminal:
         self.text = ""
         self._pid, self._handle = pty.fork()
         if self._pid == 0:
-            signal.signal(
-                signal.SIGINT, signal.SIG_DFL
-            )  # ignored where tests run in the background
+            # ignored where a shell runs the tests in the background
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
             os.execve(command[0], command, {**os.environ, "TERM": "dumb"})
 
     def until(self, text, seconds=60):
