@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 
 from autograder.course import ROOT, Course, WrongUseError
+from autograder.storage import usable
 
 __all__ = [
     "CANNOT_WORK",
@@ -70,6 +71,13 @@ def require_one_of(option: str, value: str, known: Sequence[str]) -> None:
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Write a file of JSON, and the folder that it stands in."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    """Write a file of JSON, and the folder that it stands in.
+
+    WrongUseError when there can't be such a file, StorageError when the disk refuses.
+    """
+    try:
+        with usable(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise WrongUseError(f"Can't write {path}: {error.strerror}.") from error

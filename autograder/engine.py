@@ -14,7 +14,6 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from autograder.errors import GraderError, SandboxError
@@ -70,12 +69,7 @@ class Engine:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def start(self) -> None:
@@ -145,7 +139,7 @@ class Engine:
         ours, theirs = socket.socketpair()
         with theirs:
             command = [sys.executable, "-m", "autograder.judge", str(theirs.fileno())]
-            self._judge = subprocess.Popen(  # noqa: S603  # our own command line
+            self._judge = subprocess.Popen(
                 [*command, str(self.suite.path), self._walls],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,

@@ -6,9 +6,7 @@ submission from folder to folder. One that came through a learning management sy
 (`nbgrader zip_collect`) has no secret; nbgrader's own `release_feedback` stops there, for all.
 """
 
-import os
 import shutil
-import stat
 from fnmatch import fnmatch
 from pathlib import Path
 
@@ -17,6 +15,7 @@ from nbgrader.utils import notebook_hash, parse_utc
 
 from autograder.course import Course
 from autograder.inert import inert_line
+from autograder.untrusted import open_untrusted
 
 __all__ = ["ReleaseFeedback", "carry_receipt", "receipt"]
 
@@ -89,12 +88,8 @@ def _is_time(text: str) -> bool:
 def _small_text(path: Path) -> str:
     """Read a short text file that a student may have made; nothing for all else."""
     try:
-        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        with open_untrusted(path) as file:
+            data = file.read(_MAX_BYTES + 1)
     except OSError:
         return ""
-    if not stat.S_ISREG(os.fstat(handle).st_mode):
-        os.close(handle)
-        return ""
-    with os.fdopen(handle, "rb") as file:
-        data = file.read(_MAX_BYTES + 1)
     return data.decode("ascii", "ignore").strip() if len(data) <= _MAX_BYTES else ""

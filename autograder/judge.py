@@ -31,7 +31,7 @@ from autograder.notebook import Cell, read, rebuild
 from autograder.plugin import NAME, Grading
 from autograder.report import Report, Verdict, not_graded
 from autograder.sandbox import Host, for_suite
-from autograder.sandbox.watch import Process
+from autograder.sandbox.watch import Meter, Process
 from autograder.session import Session
 from autograder.suite import Suite, load_suite
 from autograder.wire import Channel, Closed
@@ -81,31 +81,38 @@ def grade_in(
         report = not_graded(student, suite.lab, str(error), **known)
         fault = isinstance(error, SandboxError)
         return {"report": report.to_dict(), "outcomes": {}, "fault": fault}
-    signs = grading.signs
-    known["misconceptions"] = () if seed == SAME_INPUTS else _likened(sandbox, suite, cells, signs)
+    if seed != SAME_INPUTS:
+        known["misconceptions"] = _likened(sandbox, suite, cells, grading)
     known["seconds"] = round(time.monotonic() - started, 3)
     report = _report(suite, grading, student, known)
-    return {"report": report.to_dict(), "outcomes": signs, "fault": grading.machine_failed}
+    return {"report": report.to_dict(), "outcomes": grading.signs, "fault": grading.machine_failed}
 
 
-def _likened(
-    sandbox: Host, suite: Suite, cells: list[Cell], signs: dict[str, str]
-) -> tuple[str, ...]:
+def _likened(sandbox: Host, suite: Suite, cells: list[Cell], first: Grading) -> tuple[str, ...]:
     """Run what failed once more with the mutants' inputs, and say whose answers are the same."""
-    names = suspects(suite, signs)
+    names = suspects(suite, first.signs)
     if not names:
         return ()
     seed = seed_of(suite, "", SAME_INPUTS, cells)
+    left = first.session.total if first.session is not None else None
     with contextlib.suppress(GraderError):  # the score stands without it
-        return misconceptions(suite, _run_tests(sandbox, suite, cells, seed, names).signs)
+        return misconceptions(suite, _run_tests(sandbox, suite, cells, seed, names, left).signs)
     return ()
 
 
 def _run_tests(
-    sandbox: Host, suite: Suite, cells: list[Cell], seed: int, names: Sequence[str] = ()
+    sandbox: Host,
+    suite: Suite,
+    cells: list[Cell],
+    seed: int,
+    names: Sequence[str] = (),
+    left: Meter | None = None,
 ) -> Grading:
-    """Run the hidden tests, or those of these names, in a session of their own."""
-    session = Session(sandbox, cells, suite.limits, seed)
+    """Run the hidden tests, or those of these names, in a session of their own.
+
+    `left` is what may still be charged, where the submission has been run before.
+    """
+    session = Session(sandbox, cells, suite.limits, seed, left)
     grading = Grading(lambda folder: session, seed, suite.limits.test_seconds)
     folder, said = str(suite.path), io.StringIO()
     options = [*_PYTEST, f"--rootdir={folder}", f"--confcutdir={folder}", folder]

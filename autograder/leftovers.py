@@ -1,10 +1,12 @@
 """Temporary directories that outlive a killed program only until the next one starts."""
 
+import contextlib
 import fcntl
 import os
-import shutil
 import tempfile
 from pathlib import Path
+
+from autograder.zygote import empty
 
 __all__ = ["SweptDirectory"]
 
@@ -26,7 +28,9 @@ class SweptDirectory(tempfile.TemporaryDirectory[str]):
             self._lock = _lock(Path(self.name))
 
     def cleanup(self) -> None:
-        """Remove the directory."""
+        """Remove the directory, however deep what a student made in it goes."""
+        with contextlib.suppress(FileNotFoundError):  # a fork of ours may have removed it
+            empty(Path(self.name))
         super().cleanup()
         if self._lock >= 0:
             os.close(self._lock)
@@ -35,7 +39,9 @@ class SweptDirectory(tempfile.TemporaryDirectory[str]):
 
 def _remove_ownerless(directory: Path) -> None:
     if (handle := _lock(directory)) >= 0:
-        shutil.rmtree(directory, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            empty(directory)  # it may be deeper than shutil.rmtree can go
+            directory.rmdir()
         os.close(handle)
 
 

@@ -7,15 +7,14 @@ A notebook is a plain nbformat-4 dict here, so that no schema error of a student
 
 import copy
 import json
-import os
 import re
-import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from autograder.errors import NotebookError
+from autograder.untrusted import open_untrusted
 
 __all__ = [
     "Answer",
@@ -74,24 +73,14 @@ def write(nb: Notebook, path: Path) -> None:
 
 def _bytes(path: Path, max_bytes: int) -> bytes:
     try:
-        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError as error:
-        raise NotebookError(f"{path.name} can't be opened: {_why(error, path)}") from error
-    if not stat.S_ISREG(os.fstat(handle).st_mode):
-        os.close(handle)
-        raise NotebookError(f"{path.name} is not a regular file")
-    try:
-        with os.fdopen(handle, "rb") as file:
+        with open_untrusted(path) as file:
             data = file.read(max_bytes + 1)
     except OSError as error:
-        raise NotebookError(f"{path.name} can't be read: {error.strerror}") from error
+        why = error.strerror or "unknown error"
+        raise NotebookError(f"{path.name} can't be read: {why}") from error
     if len(data) > max_bytes:
         raise NotebookError(f"{path.name} is larger than {max_bytes // 1_000_000} MB")
     return data
-
-
-def _why(error: OSError, path: Path) -> str:
-    return "it is a symbolic link" if path.is_symlink() else (error.strerror or "unknown error")
 
 
 def _parse(data: bytes, name: str) -> Notebook:

@@ -57,11 +57,19 @@ class Session:
         cells: what to run before each first question.
         limits: seconds, memory, restarts.
         seed: what the student's random generators start from, in every test anew.
+        total: what an earlier session of the same submission left of its time.
 
     `notes` says which cells raised; `asked` counts the values that came from the student.
     """
 
-    def __init__(self, sandbox: Host, cells: Sequence[Cell], limits: Limits, seed: int) -> None:
+    def __init__(
+        self,
+        sandbox: Host,
+        cells: Sequence[Cell],
+        limits: Limits,
+        seed: int,
+        total: Meter | None = None,
+    ) -> None:
         self._sandbox, self._cells, self._limits, self._seed = sandbox, cells, limits, seed
         self._process: Process | None = None
         self._watchdog: Watchdog | None = None
@@ -69,9 +77,9 @@ class Session:
         self._broken: WorkerLost | None = None
         self._restarts = -1
         self._number = 0
-        total = limits.total_seconds
-        self._total = Meter(f"the whole notebook used up its {total:g} s", total)
-        self._budget = self._total
+        seconds = limits.total_seconds
+        self.total = total or Meter(f"the whole notebook used up its {seconds:g} s", seconds)
+        self._budget = self.total
         self._callbacks: list[Callable[..., Any]] = []
         self._tensors = itertools.count(-1, -1)
         self._dropped: deque[int] = deque()
@@ -202,7 +210,7 @@ class Session:
         if watchdog is None:
             raise GraderError("asked before begin_test")
         outer = watchdog.meters  # of a question whose callback asks this one
-        watchdog.meters = (*meters, *(outer or (self._budget, self._total)))
+        watchdog.meters = (*meters, *(outer or (self._budget, self.total)))
         try:
             yield time.monotonic() + _PATIENCE * longest + _CLEANUP_SECONDS
         finally:
@@ -327,8 +335,8 @@ class Session:
             return Ended(gone=str(error))
 
     def _check_total(self) -> None:
-        if self._total.used_up:
-            raise NotRunError(f"not run: {self._total.reason}")
+        if self.total.used_up:
+            raise NotRunError(f"not run: {self.total.reason}")
 
 
 _TOO_LARGE = Raised(("ValueError", "Exception", "BaseException"), "")

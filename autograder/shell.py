@@ -9,6 +9,7 @@ that process only: its cells run again before the next line.
 import code
 import contextlib
 import re
+import sys
 import types
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -105,22 +106,22 @@ class Prompt(code.InteractiveConsole):
             self.interact(self._banner(), exitmsg="")
 
     def runcode(self, code: types.CodeType) -> None:
-        """Run one input. Only `exit()` gets out of here."""
-        if not self._alive and not self._revive():
-            return
-        try:
-            exec(code, self.names)  # noqa: S102  # the instructor's own input
-        except SystemExit:
-            raise
-        except KeyboardInterrupt:
+        """Run one input, in a fresh process where the last one ended the old."""
+        if self._alive or self._revive():
+            super().runcode(code)
+
+    def showtraceback(self) -> None:
+        """Say what one input raised: in the student's cells, to their process, or right here."""
+        error = sys.exc_info()[1]
+        if isinstance(error, KeyboardInterrupt):
             self._end("Interrupted.")
-        except (WorkerLost, SandboxError) as error:
+        elif isinstance(error, WorkerLost | SandboxError):
             self._end(f"{type(error).__name__}: {error}.")
-        except StudentError as error:
+        elif isinstance(error, StudentError):
             notes = "".join(f"\n{note}" for note in getattr(error, "__notes__", ()))
             self.write(f"{error}{notes}\n")
-        except BaseException:
-            self.showtraceback()
+        else:
+            super().showtraceback()
 
     def _end(self, why: str) -> None:
         """End the student's process, whatever state it is in."""

@@ -17,7 +17,6 @@ import hashlib
 import json
 import os
 import sqlite3
-import stat
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict
@@ -29,6 +28,7 @@ from autograder.notebook import MAX_BYTES
 from autograder.report import Report
 from autograder.storage import WAIT_SECONDS, usable
 from autograder.suite import Suite
+from autograder.untrusted import open_untrusted
 
 __all__ = ["Graded", "Store", "content_key", "put_aside", "same_submission"]
 
@@ -206,20 +206,14 @@ def _printable(name: str) -> str:
 
 
 def _content(path: Path) -> bytes:
-    """Hash a file in pieces, opened as the engine does: no link followed, no pipe waited for."""
+    """Hash a file in pieces; what can't be read, or is too large to be read, as what it is."""
     try:
-        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        with open_untrusted(path) as file:
+            if os.fstat(file.fileno()).st_size > MAX_BYTES:
+                return b"too large"
+            return hashlib.file_digest(file, "sha256").digest()
     except OSError as error:
         return f"unreadable: {error.errno}".encode()
-    about = os.fstat(handle)
-    if not stat.S_ISREG(about.st_mode) or about.st_size > MAX_BYTES:
-        os.close(handle)
-        return b"unreadable: not a regular file, or too large"
-    with os.fdopen(handle, "rb") as file:
-        try:
-            return hashlib.file_digest(file, "sha256").digest()
-        except OSError as error:
-            return f"unreadable: {error.errno}".encode()
 
 
 @cache

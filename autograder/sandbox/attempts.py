@@ -18,13 +18,13 @@ def no_repository() -> bool:
     mounted.add("__init__.py")
     for folder in (ROOT, ROOT + "/autograder/hidden", ROOT + "/solutions"):
         try:
-            seen = set(os.listdir(folder))  # noqa: PTH208
+            seen = set(os.listdir(folder))
         except OSError:
             continue
         if seen - {".venv"}:  # the interpreter's own, which has to be there
             return True
     try:
-        open(ROOT + "/autograder/suite.py").close()  # noqa: PTH123
+        open(ROOT + "/autograder/suite.py").close()
     except OSError:
         pass
     else:
@@ -50,9 +50,9 @@ def no_home() -> bool:
         return True
     # A folder may hold the way to the installed packages, and nothing else.
     shown = [f"{path}/" for path in (*sys.path, sys.executable)]
-    for folder in ("/home", "/root", "/tmp", HOME, HOME + "/.cache"):  # noqa: S108
+    for folder in ("/home", "/root", "/tmp", HOME, HOME + "/.cache"):
         try:
-            names = os.listdir(folder)  # noqa: PTH208
+            names = os.listdir(folder)
         except OSError:
             continue
         if any(not any(p.startswith(f"{folder}/{name}/") for p in shown) for name in names):
@@ -65,7 +65,7 @@ def no_network() -> bool:
     import socket
 
     try:
-        with open("/proc/net/dev") as file:  # noqa: PTH123
+        with open("/proc/net/dev") as file:
             if any(":" in line and "lo:" not in line for line in file):
                 return True
     except OSError:
@@ -97,13 +97,13 @@ def no_writing() -> bool:
 
     def writes(folder: str) -> bool:
         try:
-            with open(f"{folder}/planted", "w"):  # noqa: PTH123
+            with open(f"{folder}/planted", "w"):
                 return True
         except OSError:
             return False
 
-    own = os.getcwd()  # noqa: PTH109
-    known = ["/", "/tmp", "/var/tmp", "/dev/shm", ROOT, HOME, os.path.dirname(own)]  # noqa: S108, PTH120
+    own = os.getcwd()
+    known = ["/", "/tmp", "/var/tmp", "/dev/shm", ROOT, HOME, os.path.dirname(own)]
     seen = (path for top in ("/", "/dev", "/usr") for path, *_ in os.walk(top))
     others = (path for path in itertools.chain(known, seen) if not path.startswith(own))
     return any(writes(path) for path in itertools.islice(others, 5000))
@@ -114,16 +114,16 @@ def no_changing() -> bool:
     import os
 
     path = os.__file__
-    before = os.stat(path)  # noqa: PTH116
+    before = os.stat(path)
     try:
         os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns + 1))
-        os.chmod(path, before.st_mode ^ 1)  # noqa: PTH101
+        os.chmod(path, before.st_mode ^ 1)
     except OSError:
         return False
-    after = os.stat(path)  # noqa: PTH116
+    after = os.stat(path)
     changed = (after.st_mode, after.st_mtime_ns) != (before.st_mode, before.st_mtime_ns)
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
-    os.chmod(path, before.st_mode)  # noqa: PTH101
+    os.chmod(path, before.st_mode)
     return changed
 
 
@@ -183,14 +183,14 @@ def no_peeking() -> bool:
     import os
 
     try:
-        seen = [int(name) for name in os.listdir("/proc") if name.isdigit()]  # noqa: PTH208
+        seen = [int(name) for name in os.listdir("/proc") if name.isdigit()]
     except OSError:
         seen = []
     for pid in {1, 2, os.getppid(), *seen}:
         if pid != os.getpid():
             for name in ("mem", "environ"):
                 try:
-                    with open(f"/proc/{pid}/{name}", "rb") as file:  # noqa: PTH123
+                    with open(f"/proc/{pid}/{name}", "rb") as file:
                         file.read(1)
                 except OSError:
                     continue
@@ -253,7 +253,7 @@ def full_disk() -> bool:
 
     try:
         for number in range(16):
-            with open(f"big{number}", "wb") as file:  # noqa: PTH123
+            with open(f"big{number}", "wb") as file:
                 file.write(bytes(8 * 2**20))
     except OSError:
         return False

@@ -15,7 +15,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import IO, Any, ClassVar, Self
 
 from autograder.errors import SandboxError
@@ -24,7 +23,6 @@ from autograder.limits import Limits
 from autograder.sandbox.bwrap import View, stage
 from autograder.sandbox.watch import kill_workers, workers
 from autograder.wire import Channel
-from autograder.zygote import empty
 
 __all__ = ["Ended", "Host", "Worker"]
 
@@ -76,12 +74,7 @@ class Host(ABC):
         self.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     # --- life ---
@@ -126,8 +119,6 @@ class Host(ABC):
                 os.kill(self._process.pid, signal.SIGKILL)  # Popen.kill does nothing in a fork
             self._process.wait()
         if self._staged is not None:
-            with contextlib.suppress(FileNotFoundError):  # a fork of ours may have closed it
-                empty(Path(self._staged.name))
             self._staged.cleanup()
         if self._log is not None:
             self._log.close()
@@ -215,7 +206,7 @@ class Host(ABC):
         """Start a program and return its pid."""
         quiet: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL}
         quiet["start_new_session"] = True  # Ctrl-C at the instructor's terminal is not for it
-        self._process = subprocess.Popen(  # noqa: S603  # our own command line
+        self._process = subprocess.Popen(
             command, pass_fds=handles, stderr=self._log, env=environment, **quiet
         )
         return self._process.pid

@@ -4,7 +4,6 @@ import os
 import resource
 import sys
 import time
-from types import TracebackType
 
 from seqcourse import LOADED_AT
 
@@ -31,12 +30,7 @@ class Stopwatch:
         self._start, self._stop = time.perf_counter(), None
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._stop = time.perf_counter()
 
     @property

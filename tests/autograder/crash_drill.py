@@ -31,43 +31,19 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-ROOT = HERE.parent.parent
-sys.path[:0] = [str(HERE), str(ROOT)]
+from toy_course import SUITE, automatic_scores, make_course
 
-import nbformat  # noqa: E402  # what follows needs the line above
-from conftest import MUTANTS, toy_notebook  # noqa: E402
-from nbgrader.api import Gradebook  # noqa: E402
-
-from autograder import notebook  # noqa: E402
-from autograder.database import url  # noqa: E402
-from autograder.store import Store  # noqa: E402
+from autograder import notebook
+from autograder.course import ROOT
+from autograder.store import Store
 
 _PR_SET_CHILD_SUBREAPER = 36
 _GONE_SECONDS = 20.0
-_COPIED = ("autograder", "seqcourse", "nbgrader_config.py")
-_SUITE = '''
-import os
-from autograder.suite import expect_equal, task
-
-@task("add", points=3, hint="Add.")
-def test_adds(student):
-    """Adds two numbers."""
+_FIRST = "    expect_equal(student.add(2, 3), 5)"
+_SAYS_WHO = """
     with open(os.environ["DRILL_BEGUN"], "a") as begun:
         begun.write(f"{student.me()}\\n")
-    expect_equal(student.add(2, 3), 5)
-
-@task("add", points=2, hint="Negative numbers count too.")
-def test_adds_negative_numbers(student):
-    """Adds negative numbers."""
-    expect_equal(student.add(2, -7), -5)
-
-@task("mul", points=7, hint="Multiply.")
-def test_multiplies(student):
-    """Multiplies two numbers."""
-    expect_equal(student.mul(3, 5), 15)
-'''
-_LAB = 'title = "Toy lab"\npreload = []\n'
+"""
 _COUNT_REPORTS = """
 CREATE TABLE IF NOT EXISTS stored (student TEXT, key TEXT);
 CREATE TRIGGER IF NOT EXISTS count_stored AFTER INSERT ON reports BEGIN
@@ -101,17 +77,11 @@ class Drill:
 
     def _copy_grader(self) -> None:
         skip = shutil.ignore_patterns("hidden", "samples", "__pycache__", "data")
-        for name in _COPIED:
-            copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
-            more = {"ignore": skip} if copy is shutil.copytree else {}
-            copy(ROOT / name, self.folder / name, **more)
-        suite, solution = (self.folder / p for p in ("autograder/hidden/toy", "solutions/toy"))
-        for each in (suite, solution, self.temporary):
-            each.mkdir(parents=True)
-        (suite / "test_toy.py").write_text(_SUITE)
-        (suite / "lab.toml").write_text(_LAB)
-        (suite / "mutants.py").write_text(MUTANTS)
-        nbformat.write(toy_notebook(), solution / "toy.ipynb")
+        for name in ("autograder", "seqcourse"):
+            shutil.copytree(ROOT / name, self.folder / name, ignore=skip)
+        suite = make_course(self.folder).suite("toy").path / "test_toy.py"
+        suite.write_text("import os\n" + SUITE.replace(_FIRST, _SAYS_WHO + _FIRST))
+        self.temporary.mkdir()
 
     def fresh(self) -> None:
         """Hand everything in, nothing graded yet."""
@@ -172,16 +142,8 @@ class Drill:
         return {student: {**json.loads(text), "seconds": 0} for student, text in rows}
 
     def scores(self) -> dict:
-        """{student: {grade cell: (score, whether a person is asked)}} in nbgrader's gradebook."""
-        with Gradebook(url(self.course / "gradebook.db")) as gradebook:
-            return {
-                submission.student.id: {
-                    grade.name: (grade.auto_score, grade.needs_manual_grade)
-                    for part in submission.notebooks
-                    for grade in part.grades
-                }
-                for submission in gradebook.assignment_submissions("toy")
-            }
+        """What nbgrader's gradebook holds."""
+        return automatic_scores(self.course / "gradebook.db")
 
     def leftovers(self) -> list[str]:
         """Name what a run should have tidied up."""

@@ -162,6 +162,17 @@ def test_json_has_the_results(run, toy_class, tmp_path):
     assert {s["student"]: s["score"] for s in data["submissions"]} == {"ann": 12, "bob": 7}
 
 
+def test_json_that_cannot_be_written_is_named(run, toy_class, tmp_path):
+    code, said = run("grade", "toy", "--json", "/dev/full")
+    assert code == 3
+    assert "/dev/full: the disk is full. Free some space, then run the same command again" in said
+    (tmp_path / "file").write_text("")
+    for place in (tmp_path, tmp_path / "file" / "grades.json"):
+        code, said = run("grade", "toy", "--json", place)
+        assert code == 2
+        assert f"Can't write {place}" in said
+
+
 def test_one_student(run, toy_class):
     _, said = run("grade", "toy", "--student", "bob")
     assert "bob │ 7" in said

@@ -22,10 +22,19 @@ def test_a_grader_that_is_killed_again_and_again_grades_each_once():
     assert found["kills"] == 12
 
 
-def _abandoned(folder):
-    """Make a swept directory in a process that is killed at once."""
-    code = "import os, sys; from pathlib import Path; from autograder.leftovers import *\n"
-    code += "made = SweptDirectory('ours-', Path(sys.argv[1])); os.kill(os.getpid(), 9)"
+def _abandoned(folder, depth=0):
+    """Make a swept directory, with folders so deep in it, in a process that is killed at once."""
+    code = f"""
+import os, sys
+from pathlib import Path
+from autograder.leftovers import SweptDirectory
+made = SweptDirectory("ours-", Path(sys.argv[1]))
+os.chdir(made.name)
+for _ in range({depth}):
+    os.mkdir("deep")
+    os.chdir("deep")
+os.kill(os.getpid(), 9)
+"""
     subprocess.run([sys.executable, "-c", code, folder], check=False)
 
 
@@ -39,6 +48,13 @@ def test_what_the_killed_left_goes_and_what_is_in_use_stays(tmp_path):
     first.cleanup()
     second.cleanup()
     assert [path.name for path in tmp_path.iterdir()] == ["theirs-x"]
+
+
+def test_what_a_student_left_may_be_deeper_than_python_can_recurse(tmp_path):
+    _abandoned(tmp_path, depth=1500)
+    assert len(list(tmp_path.iterdir())) == 1
+    with SweptDirectory("ours-", tmp_path) as made:
+        assert list(tmp_path.iterdir()) == [Path(made)]
 
 
 def test_a_link_is_not_followed_by_the_sweep(tmp_path):

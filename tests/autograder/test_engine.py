@@ -11,8 +11,11 @@ from autograder import judge, notebook
 from autograder.diagnosis import SAME_INPUTS, Entry, write_matrix
 from autograder.engine import Engine, grade
 from autograder.errors import SandboxError
+from autograder.outcomes import Outcome
 from autograder.report import Verdict
 from autograder.runners.local import Submission, grade_all
+from autograder.sandbox import for_suite
+from autograder.session import Session
 from autograder.suite import load_suite
 
 TOY = Path(__file__).parent / "fixtures" / "toy"
@@ -107,7 +110,7 @@ def test_a_notebook_that_cannot_be_read_is_not_graded_and_the_next_one_is(engine
     assert (report.status, report.score, report.tasks) == ("not_graded", 0.0, ())
     assert "broken.ipynb is not a notebook: it is not JSON" in report.reason
     report = engine.grade(tmp_path / "gone.ipynb", student="eve")
-    assert "gone.ipynb can't be opened: No such file" in report.reason
+    assert "gone.ipynb can't be read: No such file" in report.reason
     assert engine.grade(suite.notebook, student="ada").score == 10.0
 
 
@@ -133,7 +136,9 @@ def test_seeds_depend_on_student_seed_and_answers(suite):
     assert judge.seed_of(suite, "ada", 1, cells) in seeds
 
 
-def test_a_misconception_is_told_when_the_answers_are_a_mutants(engine, suite, hand_in):
+@pytest.fixture
+def misconception(engine, suite, hand_in):
+    """The sentence of a known mutant, which adds where it should scale."""
     said = "Scaling multiplies; it does not add."
     wrong = hand_in(scale="def scale(x, factor): return x + factor")
     _, signs = engine.examine(wrong, student="ada", seed=SAME_INPUTS)
@@ -141,13 +146,37 @@ def test_a_misconception_is_told_when_the_answers_are_a_mutants(engine, suite, h
     matrix = suite.path / "matrix.json"
     saved = matrix.read_text() if matrix.exists() else None
     write_matrix(suite, {"adds": Entry("scale", said, {name: signs[name] for name in own})})
-    try:
-        same = engine.grade(hand_in(scale="def scale(x, k): return k + x"), student="bob")
-        other = engine.grade(hand_in(scale="def scale(x, k): return x - k"), student="bob")
-    finally:
-        matrix.unlink() if saved is None else matrix.write_text(saved)
-    assert same.misconceptions == (said,)
+    yield said
+    matrix.unlink() if saved is None else matrix.write_text(saved)
+
+
+def test_a_misconception_is_told_when_the_answers_are_a_mutants(engine, hand_in, misconception):
+    same = engine.grade(hand_in(scale="def scale(x, k): return k + x"), student="bob")
+    other = engine.grade(hand_in(scale="def scale(x, k): return x - k"), student="bob")
+    assert same.misconceptions == (misconception,)
     assert other.misconceptions == ()
+
+
+def test_looking_for_a_misconception_uses_what_is_left_of_the_submissions_time(
+    suite, hand_in, misconception, monkeypatch
+):
+    asked = []
+
+    def run_tests(sandbox, suite, cells, seed, names=(), left=None):
+        session = Session(sandbox, cells, suite.limits, seed, left)
+        asked.append((session, names))
+        wrong = Outcome(Verdict.failed, "The product: got 5, expected 6", sign="failed at 3: wrong")
+        grading = judge.Grading(lambda folder: session, seed, 1.0, session=session)
+        grading.outcomes = {spec.function: wrong for spec in suite.tests}
+        return grading
+
+    monkeypatch.setattr(judge, "_run_tests", run_tests)
+    with for_suite(suite) as sandbox:
+        judge.grade_in(sandbox, suite, hand_in(), student="bob", seed=0)
+    (first, everything), (second, names) = asked
+    assert second.total is first.total
+    assert not everything
+    assert names
 
 
 # --- faults of ours ---

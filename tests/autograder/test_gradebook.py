@@ -8,6 +8,7 @@ from pathlib import Path
 import nbformat
 import pytest
 from nbgrader.api import Gradebook, MissingEntry
+from toy_course import automatic_scores
 
 from autograder.database import url
 from autograder.recording import record
@@ -25,19 +26,6 @@ def _nbgrader(course, *command, home=None):
         [program, *command], cwd=course.directory, env=environment, capture_output=True, text=True
     )
     return done.returncode, done.stderr
-
-
-def _scores(course):
-    """{student: {grade cell: (automatic score, whether a person is asked)}}."""
-    with Gradebook(url(course.database)) as gradebook:
-        return {
-            submission.student.id: {
-                grade.name: (grade.auto_score, grade.needs_manual_grade)
-                for part in submission.notebooks
-                for grade in part.grades
-            }
-            for submission in gradebook.assignment_submissions("toy")
-        }
 
 
 @pytest.fixture
@@ -62,13 +50,13 @@ def test_nbgrader_autograde_gives_the_scores_of_the_reports(course, small_class,
     code, said = _nbgrader(course, "autograde", "toy", home=home)
     assert code == 1
     assert "toy.ipynb is not a notebook: it is not JSON" in said
-    assert _scores(course) == EXPECTED
+    assert automatic_scores(course.database) == EXPECTED
     assert list(home.iterdir()) == []
 
 
 def test_recording_gives_the_same_scores_as_nbgrader_autograde(course, small_class):
     assert record(course, "toy", small_class) == {}
-    assert _scores(course) == EXPECTED
+    assert automatic_scores(course.database) == EXPECTED
 
 
 def test_the_autograded_notebook_shows_verdicts_below_test_cells_only(course, small_class):
@@ -88,7 +76,7 @@ def test_the_autograded_notebook_shows_verdicts_below_test_cells_only(course, sm
 def test_nothing_is_recorded_for_who_could_not_be_graded(course, small_class):
     register(course, "toy")
     _nbgrader(course, "autograde", "toy", "--student", "eve")
-    assert _scores(course) == {}
+    assert automatic_scores(course.database) == {}
     assert not course.autograded("eve", "toy").exists()
 
 
@@ -121,7 +109,9 @@ def test_nbgrader_and_a_hostile_notebook(course, hand_in, toy_report, stored):
         stored(toy_report(student))
     code, said = _nbgrader(course, "autograde", "toy")
     assert code == 0, said
-    assert [_scores(course)[student]["mul"] for student in ("mal", "zoe")] == [(7, False)] * 2
+    assert [automatic_scores(course.database)[student]["mul"] for student in ("mal", "zoe")] == [
+        (7, False)
+    ] * 2
 
 
 def test_points_of_suite_and_notebook_must_agree(course, hand_in, toy_report):
@@ -133,7 +123,7 @@ def test_points_of_suite_and_notebook_must_agree(course, hand_in, toy_report):
     assert reason.startswith(
         "mul: the hidden suite gives 7 points, the notebook 8. Make them agree"
     )
-    assert _scores(course) == {}
+    assert automatic_scores(course.database) == {}
 
 
 def test_a_task_without_hidden_tests_never_earns_marks(course, hand_in, toy_report):

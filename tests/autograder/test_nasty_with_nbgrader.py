@@ -72,8 +72,8 @@ def test_nbgrader_autograde_goes_through_and_names_each(nasty_class):
     for student, reason in {
         "deep": "it is nested too deeply",
         "endless": "it is a symbolic link",
-        "folder": "is not a regular file",
-        "pipe": "is not a regular file",
+        "folder": "it is not a regular file",
+        "pipe": "it is not a regular file",
     }.items():
         assert f"for student '{student}'" in done.stderr
         assert reason in done.stderr

@@ -60,13 +60,13 @@ def test_only_regular_files_are_opened(tmp_path):
     link, pipe = tmp_path / "link.ipynb", tmp_path / "pipe.ipynb"
     link.symlink_to(TOY)
     os.mkfifo(pipe)
-    with pytest.raises(NotebookError, match="link.ipynb can't be opened: it is a symbolic link"):
+    with pytest.raises(NotebookError, match="link.ipynb can't be read: it is a symbolic link"):
         notebook.read(link)
-    with pytest.raises(NotebookError, match="pipe.ipynb is not a regular file"):
+    with pytest.raises(NotebookError, match="pipe.ipynb can't be read: it is not a regular file"):
         notebook.read(pipe)
     with pytest.raises(NotebookError, match="not a regular file"):
         notebook.read(tmp_path)
-    with pytest.raises(NotebookError, match="gone.ipynb can't be opened: No such file"):
+    with pytest.raises(NotebookError, match="gone.ipynb can't be read: No such file"):
         notebook.read(tmp_path / "gone.ipynb")
 
 

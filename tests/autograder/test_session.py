@@ -1,5 +1,6 @@
 """One worker, told by each test what to run: what comes back, and how it misbehaves."""
 
+import contextlib
 import time
 
 import numpy as np
@@ -305,6 +306,17 @@ def test_the_whole_notebook_has_a_limit_too(notebook):
         [book.nap() for _ in range(5)]
     with pytest.raises(NotRunError, match="not run: the whole notebook used up its 1 s"):
         session.begin_test(20)
+
+
+def test_a_second_session_may_have_what_the_first_left_of_the_time(notebook, sandbox):
+    first = notebook("import time\ndef nap(): time.sleep(0.9)", limits=Limits(total_seconds=1))
+    first.begin_test(20)
+    Student(first).nap()
+    first.close()
+    with contextlib.closing(Session(sandbox, [], Limits(), seed=0, total=first.total)) as second:
+        second.begin_test(20)
+        with pytest.raises(WorkerTimedOut, match="the whole notebook used up its 1 s"):
+            second.ask("cell", "import time\ntime.sleep(5)", 1)
 
 
 @pytest.mark.parametrize(

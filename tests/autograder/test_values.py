@@ -444,5 +444,5 @@ def test_keys_made_to_collide_are_refused_at_once(kind):
 
 def test_a_bool_is_0_or_1():
     back = decode(marked(M.ARRAY, "bool", [3], b"\x00\x02\xff"))
-    assert (back == True).tolist() == [False, True, True]  # noqa: E712
+    assert np.equal(back, True).tolist() == [False, True, True]
     assert back.view(np.uint8).tolist() == [0, 1, 1]
