@@ -2,12 +2,12 @@
 
 A reading order, from what an author writes to what a class gets:
 
-- a hidden suite: `suite`, `expect`, `plugin`, `outcomes`, `report`;
+- a hidden suite: `suite`, `expect`, `plugin`, `collected`, `outcomes`, `report`;
 - the wire, with a student's code at its far end: `wire`, `values`, `remote`, `session`, `question`,
   `gradients`;
 - that far end, which runs inside the sandbox: `zygote`, `confine`, `forbid`, `worker`;
 - the walls: `sandbox`, `limits`, `doctor`;
-- one submission: `notebook`, `judge`, `engine`, `errors`, `diagnosis`;
+- one submission: `untrusted`, `notebook`, `judge`, `engine`, `errors`, `diagnosis`;
 - a class: `batch`, `runners`, `store`, `storage`, `leftovers`, `changes`;
 - nbgrader, the system of record: `course`, `release`, `gradebook`, `recording`, `database`,
   `quiet`, `late`, `exchange`, `export`, `formgrader`;

@@ -9,7 +9,6 @@ reaches the next one. A fork that dies or outlasts its limit is our fault, and i
 import contextlib
 import ctypes
 import hashlib
-import io
 import json
 import os
 import signal
@@ -18,17 +17,15 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from math import fsum
 from pathlib import Path
 from typing import Any, NoReturn
 
-import pytest
-
+from autograder.collected import Collected, collect
 from autograder.diagnosis import SAME_INPUTS, misconceptions, suspects
 from autograder.errors import GraderError, NotebookError, SandboxError
 from autograder.notebook import Cell, read, rebuild
-from autograder.plugin import NAME, Grading
+from autograder.plugin import Grading
 from autograder.report import Report, Verdict, not_graded
 from autograder.sandbox import Host, for_suite
 from autograder.sandbox.watch import Meter, Process
@@ -40,10 +37,6 @@ __all__ = ["grade_in", "hard_limit", "seed_of"]
 
 _PR_SET_PDEATHSIG = 1
 _SLACK_SECONDS = 60.0
-_PYTEST = ["-q", "--no-header", "--tb=no", "--import-mode=importlib", "-c", os.devnull]
-_PYTEST += ["-p", "no:cacheprovider", "-p", "no:doctest", "-p", "no:faulthandler"]
-_PYTEST += ["-p", "no:threadexception", "-p", "no:unraisableexception", "-W", "ignore"]
-_PYTEST += ["-p", "autograder.plugin"]
 
 
 def hard_limit(suite: Suite) -> float:
@@ -68,41 +61,42 @@ def seed_of(suite: Suite, student: str, seed: int, cells: list[Cell]) -> int:
 
 
 def grade_in(
-    sandbox: Host, suite: Suite, notebook: Path, *, student: str, seed: int
+    sandbox: Host, tests: Collected, notebook: Path, *, student: str, seed: int
 ) -> dict[str, Any]:
     """Grade one submission in a started sandbox: `{"report", "outcomes"}`, plain values."""
-    started = time.monotonic()
+    started, suite = time.monotonic(), tests.suite
     known = {"suite_digest": suite.digest, "seed": seed, "walls": sandbox.walls}
     known["max_score"] = sum(suite.tasks.values())
     try:
         cells = rebuild(suite.source, read(notebook))
-        grading = _run_tests(sandbox, suite, cells, seed_of(suite, student, seed, cells))
+        grading = _run_tests(sandbox, tests, cells, seed_of(suite, student, seed, cells))
     except (NotebookError, GraderError) as error:
         report = not_graded(student, suite.lab, str(error), **known)
         fault = isinstance(error, SandboxError)
         return {"report": report.to_dict(), "outcomes": {}, "fault": fault}
     if seed != SAME_INPUTS:
-        known["misconceptions"] = _likened(sandbox, suite, cells, grading)
+        known["misconceptions"] = _likened(sandbox, tests, cells, grading)
     known["seconds"] = round(time.monotonic() - started, 3)
     report = _report(suite, grading, student, known)
     return {"report": report.to_dict(), "outcomes": grading.signs, "fault": grading.machine_failed}
 
 
-def _likened(sandbox: Host, suite: Suite, cells: list[Cell], first: Grading) -> tuple[str, ...]:
+def _likened(sandbox: Host, tests: Collected, cells: list[Cell], first: Grading) -> tuple[str, ...]:
     """Run what failed once more with the mutants' inputs, and say whose answers are the same."""
-    names = suspects(suite, first.signs)
+    names = suspects(tests.suite, first.signs)
     if not names:
         return ()
-    seed = seed_of(suite, "", SAME_INPUTS, cells)
+    seed = seed_of(tests.suite, "", SAME_INPUTS, cells)
     left = first.session.total if first.session is not None else None
     with contextlib.suppress(GraderError):  # the score stands without it
-        return misconceptions(suite, _run_tests(sandbox, suite, cells, seed, names, left).signs)
+        again = _run_tests(sandbox, tests, cells, seed, names, left)
+        return misconceptions(tests.suite, again.signs)
     return ()
 
 
 def _run_tests(
     sandbox: Host,
-    suite: Suite,
+    tests: Collected,
     cells: list[Cell],
     seed: int,
     names: Sequence[str] = (),
@@ -112,30 +106,9 @@ def _run_tests(
 
     `left` is what may still be charged, where the submission has been run before.
     """
-    session = Session(sandbox, cells, suite.limits, seed, left)
-    grading = Grading(lambda folder: session, seed, suite.limits.test_seconds)
-    folder, said = str(suite.path), io.StringIO()
-    options = [*_PYTEST, f"--rootdir={folder}", f"--confcutdir={folder}", folder]
-    options += ["-k", " or ".join(names)] if names else []
-    try:
-        with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
-            code = pytest.main(options, [_Bring(grading)])
-    finally:
-        session.close()
-    if code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
-        log = said.getvalue()[-2000:]
-        raise GraderError(f"the hidden tests of {suite.lab} could not be run:\n{log}")
-    return grading
-
-
-@dataclass(frozen=True)
-class _Bring:
-    """Registers the grading plugin under its name, before collection."""
-
-    grading: Grading
-
-    def pytest_configure(self, config: pytest.Config) -> None:
-        config.pluginmanager.register(self.grading, NAME)
+    session = Session(sandbox, cells, tests.suite.limits, seed, left)
+    with contextlib.closing(session):
+        return tests.run(session, seed, names)
 
 
 def _report(suite: Suite, grading: Grading, student: str, known: dict[str, Any]) -> Report:
@@ -175,15 +148,17 @@ class Judge:
         try:
             self._sandbox.launch()
             _ = self._suite.tests, self._suite.source  # imports what the hidden tests import
-            self._sandbox.wait_until_ready()
+            collect(self._suite, self._answer)
         except GraderError as error:
-            return self._say({"error": str(error)})
+            self._say({"error": str(error)})
+
+    def _answer(self, tests: Collected) -> None:
+        self._sandbox.wait_until_ready()
         self._say({"ready": True, "resident": self._resident()})
         with contextlib.suppress(Closed):
             while True:
-                answer = self._grade(json.loads(self._channel.receive()))
+                answer = self._grade(tests, json.loads(self._channel.receive()))
                 self._say({**answer, "resident": self._resident()})
-        return None
 
     def _resident(self) -> list[int]:
         """Return the bytes that this process and the zygote hold."""
@@ -193,21 +168,21 @@ class Judge:
     def _say(self, message: dict[str, Any]) -> None:
         self._channel.send(json.dumps(message).encode())
 
-    def _grade(self, request: dict[str, Any]) -> dict[str, Any]:
+    def _grade(self, tests: Collected, request: dict[str, Any]) -> dict[str, Any]:
         try:
             if not self._sandbox.alive:
                 self._sandbox.renew()
         except GraderError as error:
             return self._give_up(request, str(error))
-        answer = _in_fork(lambda: self._grade_here(request), hard_limit(self._suite))
+        answer = _in_fork(lambda: self._grade_here(tests, request), hard_limit(self._suite))
         if answer is None:
             self._sandbox.close()  # its state is unknown
             return self._give_up(request, "the process that grades it died or never ended")
         return answer
 
-    def _grade_here(self, request: dict[str, Any]) -> dict[str, Any]:
+    def _grade_here(self, tests: Collected, request: dict[str, Any]) -> dict[str, Any]:
         path, student, seed = Path(request["notebook"]), request["student"], request["seed"]
-        return grade_in(self._sandbox, self._suite, path, student=student, seed=seed)
+        return grade_in(self._sandbox, tests, path, student=student, seed=seed)
 
     def _give_up(self, request: dict[str, Any], reason: str) -> dict[str, Any]:
         report = not_graded(request["student"], self._suite.lab, reason, seed=request["seed"])
@@ -237,9 +212,8 @@ def _work_and_exit(work: Callable[[], dict[str, Any]], answer_to: socket.socket)
         _die_with_parent()
         Channel(answer_to).send(json.dumps(work()).encode())
     except BaseException:
-        traceback.print_exc()
+        traceback.print_exc(file=sys.__stderr__)  # pytest has sys.stderr
     finally:
-        sys.stderr.flush()
         os._exit(0)
 
 

@@ -12,7 +12,7 @@ lines between them are left out; `--full-trace` shows them. pytest's other optio
 """
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -49,18 +49,23 @@ _STUDENTS_FAULT = (ExpectationError, StudentError, WorkerLost)
 
 @dataclass
 class Grading:
-    """The plugin of one submission: its fixtures, and what became of its tests.
+    """The plugin: fixtures for hidden tests, and what became of the tests of one submission."""
 
-    `open_session(suite folder)` is called before the first test.
-    """
-
-    open_session: Callable[[Path], "Session"]
     seed_number: int
     test_seconds: float
     outcomes: dict[str, Outcome] = field(default_factory=dict)
     session: "Session | None" = None
     titles: dict[str, str] = field(default_factory=dict)
     machine_failed: bool = False
+
+    def begin(self, session: "Session", seed: int) -> None:
+        """Turn to another submission. What is known of the last one is let go of, not changed."""
+        self.session, self.seed_number = session, seed
+        self.outcomes, self.machine_failed = {}, False
+
+    def open(self, folder: Path) -> "Session":
+        """Open a session for the suite in a folder, where none was begun."""
+        raise GraderError(f"there is no submission to run {folder.name} on")
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Learn the tests' titles."""
@@ -73,7 +78,7 @@ class Grading:
         from autograder.remote import Student
 
         if self.session is None:
-            self.session = self.open_session(request.path.parent)
+            self.session = self.open(request.path.parent)
         spec = _spec(request.node)
         self.session.begin_test(spec.timeout or self.test_seconds if spec else self.test_seconds)
         return Student(self.session)
@@ -265,7 +270,4 @@ def _by_hand(config: pytest.Config, path: Path) -> _ByHand:
     if not path.exists():
         raise pytest.UsageError(f"--submission {path}: there is no such file")
     seed, whose = config.getoption("grading_seed"), config.getoption("student")
-    grading = _ByHand(
-        lambda folder: grading.open(folder), seed, 20.0, submission=path, walls=walls, whose=whose
-    )
-    return grading
+    return _ByHand(seed, 20.0, submission=path, walls=walls, whose=whose)

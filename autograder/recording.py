@@ -18,7 +18,7 @@ from nbgrader.converters import Autograde, NbGraderException
 from nbgrader.coursedir import CourseDirectory
 
 from autograder.course import Course
-from autograder.database import back_up, create, require_unlocked, url
+from autograder.database import back_up, create, one_engine, require_unlocked, url
 from autograder.exchange import carry_receipt, receipt
 from autograder.gradebook import NotGradedError, report_of
 from autograder.inert import inert_line
@@ -78,7 +78,7 @@ def record(
 ) -> dict[str, str]:
     """Record graded reports. Returns {student: reason} for those that could not be recorded."""
     graded = [report for report in reports if report.status == "graded"]
-    with usable(course.database):
+    with usable(course.database), one_engine():
         return _record(course, lab, graded, on_recorded)
 
 

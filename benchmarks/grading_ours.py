@@ -101,6 +101,7 @@ def main() -> None:
     with contextlib.ExitStack() as stack:
         engines = [stack.enter_context(Engine(course.suite(lab))) for _ in range(int(jobs))]
         for engine in engines:
+            engine.start()  # from this thread: what a thread has started ends with it
             _grade_and_record(course, lab, [first], [engine])
         print("ready", flush=True)
         sys.stdin.readline()

@@ -19,6 +19,7 @@ from typing import Any
 from grading_class import Lab
 
 from autograder import judge
+from autograder.collected import Collected, collect
 from autograder.course import Course
 from autograder.engine import Engine
 from autograder.recording import record
@@ -68,20 +69,22 @@ def _recording(course: Course, lab: str, reports: list[Any]) -> float:
 def _in_forks(course: Course, lab: str, names: list[str]) -> dict[str, float]:
     """Grade with the calls to the sandbox timed; return the median of each part."""
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"  # as the judge does
-    suite = course.suite(lab)
-    _ = suite.tests, suite.source
+    suite, times = course.suite(lab), []
     with for_suite(suite) as sandbox:
 
-        def grade(name: str) -> dict[str, float]:
+        def grade(tests: Collected, name: str) -> dict[str, float]:
             with _timed_calls() as spent:
                 began = time.perf_counter()
                 path = course.submission(name, lab)
-                graded = judge.grade_in(sandbox, suite, path, student=name, seed=0)
+                graded = judge.grade_in(sandbox, tests, path, student=name, seed=0)
                 spent["all"] = time.perf_counter() - began
             assert graded["report"]["status"] == "graded", graded["report"]["reason"]
             return dict(spent)
 
-        times = [_forked(partial(grade, name)) for name in [names[0], *names]]
+        def grade_all(tests: Collected) -> None:
+            times.extend(_forked(partial(grade, tests, name)) for name in [names[0], *names])
+
+        collect(suite, grade_all)
     return {part: statistics.median(each.get(part, 0.0) for each in times[1:]) for part in times[0]}
 
 

@@ -5,7 +5,15 @@ import pytest
 from nbgrader.api import Gradebook, get_alembic_version
 
 from autograder.course import use_own_environment
-from autograder.database import DamagedGradebookError, back_up, backup_of, create, require_healthy
+from autograder.database import (
+    DamagedGradebookError,
+    back_up,
+    backup_of,
+    create,
+    one_engine,
+    require_healthy,
+    url,
+)
 
 
 def test_a_new_gradebook_is_what_nbgrader_makes(tmp_path):
@@ -59,3 +67,17 @@ def test_the_cure_is_the_backup_where_there_is_one(tmp_path):
     with pytest.raises(DamagedGradebookError, match=r"cp '.*gradebook.db.backup'"):
         require_healthy(path)
     require_healthy(backup_of(path))
+
+
+def test_nbgrader_opens_one_engine_inside_and_its_own_after(tmp_path):
+    database = tmp_path / "gradebook.db"
+    create(database)
+
+    def opened():
+        with Gradebook(url(database)) as gradebook:
+            gradebook.update_or_create_student("ann")
+            return gradebook.engine
+
+    with one_engine():
+        assert opened() is opened()
+    assert opened() is not opened()

@@ -12,10 +12,10 @@ from autograder.diagnosis import SAME_INPUTS, Entry, write_matrix
 from autograder.engine import Engine, grade
 from autograder.errors import SandboxError
 from autograder.outcomes import Outcome
+from autograder.plugin import Grading
 from autograder.report import Verdict
 from autograder.runners.local import Submission, grade_all
 from autograder.sandbox import for_suite
-from autograder.session import Session
 from autograder.suite import load_suite
 
 TOY = Path(__file__).parent / "fixtures" / "toy"
@@ -158,21 +158,23 @@ def test_a_misconception_is_told_when_the_answers_are_a_mutants(engine, hand_in,
 
 
 def test_looking_for_a_misconception_uses_what_is_left_of_the_submissions_time(
-    suite, hand_in, misconception, monkeypatch
+    suite, hand_in, misconception
 ):
     asked = []
+    wrong = Outcome(Verdict.failed, "The product: got 5, expected 6", sign="failed at 3: wrong")
 
-    def run_tests(sandbox, suite, cells, seed, names=(), left=None):
-        session = Session(sandbox, cells, suite.limits, seed, left)
-        asked.append((session, names))
-        wrong = Outcome(Verdict.failed, "The product: got 5, expected 6", sign="failed at 3: wrong")
-        grading = judge.Grading(lambda folder: session, seed, 1.0, session=session)
-        grading.outcomes = {spec.function: wrong for spec in suite.tests}
-        return grading
+    class Tests:
+        """The suite's tests, none of which passes."""
 
-    monkeypatch.setattr(judge, "_run_tests", run_tests)
+        def __init__(self):
+            self.suite = suite
+
+        def run(self, session, seed, names=()):
+            asked.append((session, names))
+            return Grading(seed, 1.0, {spec.function: wrong for spec in suite.tests}, session)
+
     with for_suite(suite) as sandbox:
-        judge.grade_in(sandbox, suite, hand_in(), student="bob", seed=0)
+        judge.grade_in(sandbox, Tests(), hand_in(), student="bob", seed=0)
     (first, everything), (second, names) = asked
     assert second.total is first.total
     assert not everything
@@ -203,6 +205,41 @@ def test_a_suite_that_does_not_even_load_is_our_fault(tmp_path):
     report = grade(TOY / "toy.ipynb", suite_with(tmp_path, "import no_such_thing"), student="ada")
     assert report.status == "not_graded"
     assert "No module named 'no_such_thing'" in report.reason
+
+
+def test_a_suite_that_pytest_cannot_collect_is_our_fault(tmp_path):
+    suite = suite_with(tmp_path, '@task("scale", points=1)\ndef test_odd():\n    """Odd."""')
+    (suite.path / "conftest.py").write_text("1 / 0")
+    report = grade(TOY / "toy.ipynb", suite, student="ada")
+    assert (report.status, report.score) == ("not_graded", 0.0)
+    assert report.reason.startswith("the hidden tests of odd suite could not be run:")
+    assert "ZeroDivisionError" in report.reason
+
+
+@pytest.mark.parametrize(
+    ("test", "reason"),
+    [
+        ("", "odd suite has no hidden tests"),
+        (
+            '@task("scale", points=1)\ndef test_odd():\n    """Odd."""\n'
+            '    import pytest; pytest.exit("enough")',
+            "a hidden test of odd suite ended pytest: enough",
+        ),
+    ],
+)
+def test_hidden_tests_that_do_not_run_are_our_fault(tmp_path, test, reason):
+    report = grade(TOY / "toy.ipynb", suite_with(tmp_path, test), student="ada")
+    assert (report.status, report.score, report.reason) == ("not_graded", 0.0, reason)
+
+
+def test_what_hidden_tests_leave_in_their_module_does_not_reach_the_next_submission(tmp_path):
+    test = (
+        'SEEN = []\n\n@task("scale", points=1)\ndef test_odd(student):\n    """Odd."""\n'
+        "    SEEN.append(student.scale(2, 3))\n    expect_equal(len(SEEN), 1)"
+    )
+    with Engine(suite_with(tmp_path, test)) as engine:
+        reports = [engine.grade(TOY / "toy.ipynb", student=name) for name in ("ada", "bob")]
+    assert [report.score for report in reports] == [1.0, 1.0]
 
 
 def test_a_sandbox_that_does_not_start_grades_nothing_and_scores_nothing(tmp_path):
