@@ -4,7 +4,8 @@
         report = engine.grade(Path("submitted/ada/lab02/lab02.ipynb"), student="ada")
 
 An engine touches no database and no nbgrader code. It is a handle on a process of its own
-(`autograder/judge.py`), so that any number of them run side by side, one submission each.
+(`autograder/judge.py`), so that any number of them run side by side, one submission each:
+`Engines`.
 """
 
 import contextlib
@@ -12,9 +13,12 @@ import json
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from queue import SimpleQueue
+from typing import Any, Self, TypeVar
 
 from autograder.errors import GraderError, SandboxError
 from autograder.judge import hard_limit
@@ -23,7 +27,9 @@ from autograder.sandbox import Walls
 from autograder.suite import Suite, load_suite
 from autograder.wire import Channel, Closed, WireError
 
-__all__ = ["Engine", "Freshness", "grade"]
+__all__ = ["Engine", "Engines", "Freshness", "grade"]
+
+_Result = TypeVar("_Result")
 
 _START_SECONDS = 180.0
 _END_SECONDS = 5.0
@@ -164,6 +170,46 @@ class Engine:
         except (Closed, TimeoutError, WireError) as error:
             raise GraderError("the grading process died or never answered") from error
         return answer
+
+
+class Engines:
+    """Engines side by side; each piece of work has one of them for itself. Use `with`.
+
+    Threads that live as long as this start and end them: what a thread started is killed with it.
+    """
+
+    def __init__(self, suite: Suite, count: int, *, walls: Walls = "auto") -> None:
+        self._all = [Engine(suite, walls=walls) for _ in range(count)]
+        self._pool = ThreadPoolExecutor(count)
+        self._given: list[Future[Any]] = []
+        self._idle: SimpleQueue[Engine] = SimpleQueue()
+        for engine in self._all:
+            self._idle.put(engine)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for work in self._given:
+            work.cancel()
+        with self._pool:
+            list(self._pool.map(Engine.close, self._all))
+
+    def start(self) -> None:
+        """Start them all at the same time. SandboxError when one can't work here."""
+        list(self._pool.map(Engine.start, self._all))
+
+    def submit(self, work: Callable[[Engine], _Result]) -> "Future[_Result]":
+        """Have some work done with an engine as soon as one is free."""
+        self._given.append(future := self._pool.submit(self._do, work))
+        return future
+
+    def _do(self, work: Callable[[Engine], _Result]) -> _Result:
+        engine = self._idle.get()
+        try:
+            return work(engine)
+        finally:
+            self._idle.put(engine)
 
 
 def grade(submission: Path, suite: Suite | str, *, seed: int = 0, student: str = "") -> Report:

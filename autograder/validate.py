@@ -7,14 +7,13 @@ with several seeds, because each student's tests draw other inputs: what holds b
 
 import tempfile
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from queue import SimpleQueue
 from typing import Any, Literal
 
 from autograder.diagnosis import SAME_INPUTS, Entry, write_matrix
-from autograder.engine import Engine
+from autograder.engine import Engine, Engines
 from autograder.errors import SuiteError
 from autograder.notebook import Notebook, grade_id, is_check, released, with_answers, write
 from autograder.report import Report
@@ -123,25 +122,16 @@ def _graded(
     suite: Suite, candidates: list[_Candidate], jobs: int
 ) -> Iterator[tuple[_Candidate, list[_Graded]]]:
     """Grade all candidates side by side, once with each seed; yield them in their own order."""
-    idle: SimpleQueue[Engine] = SimpleQueue()
-    engines = [Engine(suite) for _ in range(max(1, min(jobs, len(candidates))))]
-    for engine in engines:
-        idle.put(engine)
 
-    def examine(path: Path) -> list[_Graded]:
-        engine = idle.get()
-        try:
-            return [engine.examine(path, student="validation", seed=seed) for seed in _SEEDS]
-        finally:
-            idle.put(engine)
+    def examine(path: Path, engine: Engine) -> list[_Graded]:
+        return [engine.examine(path, student="validation", seed=seed) for seed in _SEEDS]
 
-    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(len(engines)) as pool:
-        try:
-            results = pool.map(examine, _written(candidates, Path(folder)))
-            yield from zip(candidates, results, strict=True)
-        finally:
-            for engine in engines:
-                engine.close()
+    count = max(1, min(jobs, len(candidates)))
+    with tempfile.TemporaryDirectory() as folder, Engines(suite, count) as engines:
+        paths = _written(candidates, Path(folder))
+        work = [engines.submit(partial(examine, path)) for path in paths]
+        for candidate, graded in zip(candidates, work, strict=True):
+            yield candidate, graded.result()
 
 
 def _written(candidates: list[_Candidate], folder: Path) -> list[Path]:

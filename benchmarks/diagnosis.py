@@ -25,18 +25,17 @@ import ast
 import random
 import tempfile
 from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import combinations
 from pathlib import Path
-from queue import SimpleQueue
 
 from common import machine, save, table
 from rich.progress import track
 from wrong_answers import edits
 
 from autograder.diagnosis import SAME_INPUTS, Entry, Signs, diagnose, read_matrix
-from autograder.engine import Engine
+from autograder.engine import Engine, Engines
 from autograder.notebook import Notebook, answers, with_answers, write
 from autograder.suite import Mutant, Suite, load_suite
 
@@ -185,29 +184,18 @@ def normal(source: str) -> str:
 
 def examine(suite: Suite, notebooks: list[Notebook], jobs: int) -> list[Signs]:
     """Grade all notebooks and return how the tests of each ended."""
-    idle: SimpleQueue[Engine] = SimpleQueue()
-    engines = [Engine(suite) for _ in range(jobs)]
-    for engine in engines:
-        idle.put(engine)
 
-    def one(number: int) -> Signs:
-        path = Path(folder) / f"{number}.ipynb"
-        write(notebooks[number], path)
-        engine = idle.get()
-        try:
-            report, signs = engine.examine(path, student="benchmark", seed=SAME_INPUTS)
-        finally:
-            idle.put(engine)
+    def one(path: Path, engine: Engine) -> Signs:
+        report, signs = engine.examine(path, student="benchmark", seed=SAME_INPUTS)
         assert report.status == "graded", report.reason
         return signs
 
-    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(jobs) as pool:
-        try:
-            numbers = track(range(len(notebooks)), "grading", transient=True)
-            return list(pool.map(one, numbers))
-        finally:
-            for engine in engines:
-                engine.close()
+    with tempfile.TemporaryDirectory() as folder, Engines(suite, jobs) as engines:
+        work = []
+        for number, nb in enumerate(notebooks):
+            write(nb, path := Path(folder) / f"{number}.ipynb")
+            work.append(engines.submit(partial(one, path)))
+        return [each.result() for each in track(work, "grading", transient=True)]
 
 
 def judge(matrix: Mapping[str, Entry], graded: list[tuple[Case, Signs]]) -> Scores:

@@ -8,18 +8,16 @@ grades and records one submission, says `ready`, waits for a line, grades and re
 says `done`, waits for a line, and ends.
 """
 
-import contextlib
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
-from queue import SimpleQueue
 
 from grading_class import Lab
 from grading_peers import Scores, quietly, recorded
 
 from autograder.course import Course, use_own_environment
-from autograder.engine import Engine
+from autograder.engine import Engine, Engines
 from autograder.recording import record
 from autograder.report import Report
 from autograder.store import Store, content_key
@@ -98,11 +96,9 @@ def main() -> None:
     course.prepare()
     first, *others = course.students(lab)
     assert first == _FIRST
-    with contextlib.ExitStack() as stack:
-        engines = [stack.enter_context(Engine(course.suite(lab))) for _ in range(int(jobs))]
-        for engine in engines:
-            engine.start()  # from this thread: what a thread has started ends with it
-            _grade_and_record(course, lab, [first], [engine])
+    with Engines(course.suite(lab), int(jobs)) as engines:
+        engines.start()
+        _grade_and_record(course, lab, [first] * int(jobs), engines)  # each takes one
         print("ready", flush=True)
         sys.stdin.readline()
         _grade_and_record(course, lab, others, engines)
@@ -110,25 +106,17 @@ def main() -> None:
         sys.stdin.readline()
 
 
-def _grade_and_record(course: Course, lab: str, names: list[str], engines: list[Engine]) -> None:
+def _grade_and_record(course: Course, lab: str, names: list[str], engines: Engines) -> None:
     """Do what `autograder grade` does, with engines that are there already."""
     suite, store = course.suite(lab), Store(course.reports)
-    idle: SimpleQueue[Engine] = SimpleQueue()
-    for engine in engines:
-        idle.put(engine)
 
-    def grade(name: str) -> Report:
-        path, engine = course.submission(name, lab), idle.get()
-        try:
-            report = engine.grade(path, student=name)
-        finally:
-            idle.put(engine)
+    def grade(name: str, engine: Engine) -> Report:
+        report = engine.grade(path := course.submission(name, lab), student=name)
         store.put(content_key(path, suite, student=name), report)
         return report
 
-    with ThreadPoolExecutor(len(engines)) as pool:
-        reports = list(pool.map(grade, names))
-    problems = record(course, lab, reports)
+    work = [engines.submit(partial(grade, name)) for name in names]
+    problems = record(course, lab, [each.result() for each in work])
     assert not problems, problems
 
 

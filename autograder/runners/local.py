@@ -5,13 +5,13 @@ makes no difference to any score.
 """
 
 import os
-from collections.abc import Generator, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections.abc import Generator, Iterable
+from concurrent.futures import as_completed
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from queue import SimpleQueue
 
-from autograder.engine import Engine
+from autograder.engine import Engine, Engines
 from autograder.report import Report, not_graded
 from autograder.sandbox import Walls
 from autograder.suite import Suite
@@ -48,41 +48,16 @@ def grade_all(
     """
     todo = list(submissions)
     count = max(1, min(jobs or len(os.sched_getaffinity(0)), len(todo)))
-    engines = [Engine(suite, walls=walls) for _ in range(count)]
-    with ThreadPoolExecutor(count) as pool:
-        try:
-            yield from _grade_all(todo, engines, seed, pool)
-        finally:  # in the threads that started them: when those end, what they started is killed
-            list(pool.map(Engine.close, engines))
+    with Engines(suite, count, walls=walls) as engines:
+        engines.start()
+        work = [engines.submit(partial(_graded, each, seed)) for each in todo]
+        yield from (done.result() for done in as_completed(work))
 
 
-def _grade_all(
-    todo: list[Submission], engines: list[Engine], seed: int, pool: ThreadPoolExecutor
-) -> Iterator[Report]:
-    idle: SimpleQueue[Engine] = SimpleQueue()
-    for engine in pool.map(_started, engines):
-        idle.put(engine)
-    work = [pool.submit(_grade_one, idle, each, seed) for each in todo]
-    try:
-        for done in as_completed(work):
-            yield done.result()
-    finally:
-        for each in work:
-            each.cancel()
-
-
-def _started(engine: Engine) -> Engine:
-    engine.start()
-    return engine
-
-
-def _grade_one(idle: "SimpleQueue[Engine]", submission: Submission, seed: int) -> Report:
-    engine = idle.get()
+def _graded(submission: Submission, seed: int, engine: Engine) -> Report:
     try:
         return engine.grade(submission.notebook, student=submission.student, seed=seed)
     except Exception as error:  # ours, whatever it is: this one has no score, the next one may
         engine.close()
         reason = f"grader error: {type(error).__name__}: {error}"
         return not_graded(submission.student, engine.suite.lab, reason, seed=seed)
-    finally:
-        idle.put(engine)
