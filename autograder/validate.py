@@ -3,6 +3,7 @@
 The solution and every alternative must get full marks, the untouched notebook none without any
 grader error, and every mutant must lose points in its own task and nowhere else. Each is graded
 with several seeds, because each student's tests draw other inputs: what holds by luck is found.
+A test that is unfair to one student in a hundred takes a hundred `draws` to find.
 """
 
 import tempfile
@@ -19,9 +20,8 @@ from autograder.notebook import Notebook, grade_id, is_check, released, with_ans
 from autograder.report import Report
 from autograder.suite import Alternative, Mutant, Suite, load_suite
 
-__all__ = ["Row", "ValidationResult", "validate"]
+__all__ = ["Row", "ValidationResult", "gradings", "validate"]
 
-_SEEDS = (0, SAME_INPUTS)
 _Graded = tuple[Report, dict[str, str]]
 Kind = Literal["suite", "solution", "alternative", "untouched", "mutant"]
 
@@ -71,22 +71,37 @@ class _Candidate:
     notebook: Notebook
     judge: Callable[[Report], str]
     mutant: Mutant | None = None
+    draws: int = 1
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """What to grade it with; last with the inputs that are the same for everybody."""
+        return (*range(self.draws), SAME_INPUTS)
+
+
+def gradings(suite: Suite, draws: int = 1) -> int:
+    """Return how often `validate` grades."""
+    return sum(len(candidate.seeds) for candidate in _candidates(suite, draws))
 
 
 def validate(
-    lab: str | Path, *, jobs: int = 2, on_row: Callable[[Row], None] = lambda row: None
+    lab: str | Path,
+    *,
+    draws: int = 1,
+    jobs: int = 2,
+    on_graded: Callable[[], None] = lambda: None,
 ) -> ValidationResult:
     """Check a suite against its solution, alternatives, the untouched notebook and its mutants.
 
-    Writes `matrix.json` beside the suite when all is well. `on_row` is called for each row as soon
-    as it is known. SuiteError when a mutant or an alternative doesn't fit the source notebook.
+    Right answers are graded with so many `draws` of random inputs, all others with one; all of them
+    also with the inputs that are the same for everybody. `on_graded` is called after each grading.
+    Writes `matrix.json` beside the suite when all is well. SuiteError when a mutant or an
+    alternative doesn't fit the source notebook.
     """
     suite = load_suite(lab)
     rows, matrix = [_consistent(suite)], {}
-    on_row(rows[0])
-    for candidate, graded in _graded(suite, list(_candidates(suite)), jobs):
+    for candidate, graded in _graded(suite, list(_candidates(suite, draws)), jobs, on_graded):
         rows.append(_row(candidate, graded))
-        on_row(rows[-1])
         if candidate.mutant is not None:
             matrix[candidate.name] = _entry(suite, candidate.mutant, graded)
     result = ValidationResult(suite.lab, tuple(rows), matrix)
@@ -98,12 +113,12 @@ def validate(
 # --- what is graded ------------------------------------------------------------------------------
 
 
-def _candidates(suite: Suite) -> Iterator[_Candidate]:
+def _candidates(suite: Suite, draws: int) -> Iterator[_Candidate]:
     source = suite.source
-    yield _Candidate("solution", "solution", source, _full_marks)
+    yield _Candidate("solution", "solution", source, _full_marks, draws=draws)
     for alternative in suite.alternatives:
         changed = _changed(suite, alternative, alternative.answers)
-        yield _Candidate(alternative.name, "alternative", changed, _full_marks)
+        yield _Candidate(alternative.name, "alternative", changed, _full_marks, draws=draws)
     yield _Candidate("untouched", "untouched", released(source), _no_marks)
     for mutant in suite.mutants:
         changed = _changed(suite, mutant, mutant.edit)
@@ -119,19 +134,24 @@ def _changed(suite: Suite, change: Alternative | Mutant, answers: Any) -> Notebo
 
 
 def _graded(
-    suite: Suite, candidates: list[_Candidate], jobs: int
+    suite: Suite, candidates: list[_Candidate], jobs: int, on_graded: Callable[[], None]
 ) -> Iterator[tuple[_Candidate, list[_Graded]]]:
-    """Grade all candidates side by side, once with each seed; yield them in their own order."""
+    """Grade all candidates side by side with each of their seeds; yield them in their order."""
 
-    def examine(path: Path, engine: Engine) -> list[_Graded]:
-        return [engine.examine(path, student="validation", seed=seed) for seed in _SEEDS]
+    def examine(path: Path, seed: int, engine: Engine) -> _Graded:
+        graded = engine.examine(path, student="validation", seed=seed)
+        on_graded()
+        return graded
 
     count = max(1, min(jobs, len(candidates)))
     with tempfile.TemporaryDirectory() as folder, Engines(suite, count) as engines:
         paths = _written(candidates, Path(folder))
-        work = [engines.submit(partial(examine, path)) for path in paths]
+        work = [
+            [engines.submit(partial(examine, path, seed)) for seed in candidate.seeds]
+            for path, candidate in zip(paths, candidates, strict=True)
+        ]
         for candidate, graded in zip(candidates, work, strict=True):
-            yield candidate, graded.result()
+            yield candidate, [each.result() for each in graded]
 
 
 def _written(candidates: list[_Candidate], folder: Path) -> list[Path]:
@@ -162,10 +182,12 @@ def _consistent(suite: Suite) -> Row:
 
 def _row(candidate: _Candidate, graded: list[_Graded]) -> Row:
     """Sum up what every seed said: the first problem, and the tests that failed with any."""
-    problems = [_problem(candidate, report) for report, _ in graded]
+    problems = [each for report, _ in graded if (each := _problem(candidate, report))]
     failing = {name: 0 for _, tests in graded for name, kind in tests.items() if kind != "passed"}
     report, name, kind = graded[0][0], candidate.name, candidate.kind
-    problem = next((problem for problem in problems if problem), "")
+    problem = problems[0] if problems else ""
+    if 0 < len(problems) < len(graded):
+        problem += f", {len(problems)} of {len(graded)} times"
     return Row(name, kind, report.score, report.max_score, problem, tuple(failing))
 
 
@@ -173,7 +195,7 @@ def _problem(candidate: _Candidate, report: Report) -> str:
     if report.status == "not_graded":
         return report.reason
     problem = candidate.judge(report)
-    return f"{problem} (with seed {report.seed})" if problem and report.seed else problem
+    return f"{problem} (seed {report.seed})" if problem and report.seed else problem
 
 
 def _full_marks(report: Report) -> str:
@@ -200,7 +222,7 @@ def _loses_only(suite: Suite, mutant: Mutant) -> Callable[[Report], str]:
 
 def _entry(suite: Suite, mutant: Mutant, graded: list[_Graded]) -> Entry:
     """Say how each test of the mutant's task ended with the inputs that are the same for all."""
-    signs = graded[_SEEDS.index(SAME_INPUTS)][1]
+    _, signs = graded[-1]
     own = [spec.function for spec in suite.tests if spec.task == mutant.task]
     return Entry(
         mutant.task, mutant.misconception, {name: signs.get(name, "not_run") for name in own}

@@ -3,13 +3,14 @@
 import os
 import signal
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from autograder import judge, notebook
 from autograder.diagnosis import SAME_INPUTS, Entry, write_matrix
-from autograder.engine import Engine, grade
+from autograder.engine import Engine, Engines, grade
 from autograder.errors import SandboxError
 from autograder.outcomes import Outcome
 from autograder.plugin import Grading
@@ -303,3 +304,25 @@ def test_without_walls_the_report_shows_none(suite):
     with Engine(suite, walls="none") as engine:
         report = engine.grade(suite.notebook, student="author")
     assert (report.score, report.walls) == (10.0, ())
+
+
+# --- side by side ---
+
+
+def test_engines_do_one_thing_at_a_time_and_nothing_more_once_they_are_left(suite):
+    busy, begun = set(), []
+
+    def work(number, engine):
+        assert engine not in busy
+        busy.add(engine)
+        begun.append(number)
+        time.sleep(0.05)
+        busy.remove(engine)
+        return number
+
+    with Engines(suite, 2) as engines:
+        given = [engines.submit(partial(work, number)) for number in range(20)]
+        assert [each.result() for each in given[:6]] == [*range(6)]
+    assert len(begun) < 20
+    assert [each.cancelled() for each in given] == [n not in begun for n in range(20)]
+    assert all(each.result() == n for n, each in enumerate(given) if n in begun)

@@ -1,3 +1,4 @@
+import re
 import shutil
 from pathlib import Path
 
@@ -7,7 +8,7 @@ from autograder import notebook
 from autograder.diagnosis import read_matrix
 from autograder.errors import SuiteError
 from autograder.suite import load_suite
-from autograder.validate import validate
+from autograder.validate import gradings, validate
 
 TOY = Path(__file__).parent / "fixtures" / "toy"
 
@@ -27,9 +28,9 @@ def rows(result):
 
 def test_a_good_suite_is_proven_good_and_its_matrix_kept(folder):
     seen = []
-    result = validate(folder, on_row=seen.append)
+    result = validate(folder, on_graded=lambda: seen.append(1))
     assert result.ok
-    assert tuple(seen) == result.rows
+    assert len(seen) == gradings(load_suite(folder)) == 2 * 7
     assert [(row.kind, row.score) for row in result.rows] == [
         ("suite", 10.0),
         ("solution", 10.0),
@@ -62,6 +63,22 @@ def test_what_passes_by_luck_is_found(folder):
     result = validate(folder)
     assert not result.ok
     assert "test_scales_an_array" in rows(result)["solution"].failing
+
+
+def test_a_test_that_is_unfair_to_few_is_found_by_more_draws(folder):
+    change(folder, "test_toy.py", "student.scale(x, 7.0)", "student.scale(x, 7.0 + unlucky)")
+    change(folder, "test_toy.py", "(student, rng)", "(student, rng, unlucky)")
+    (folder / "conftest.py").write_text(
+        "import pytest\n\n\n@pytest.fixture\ndef unlucky(rng):\n"
+        "    return float(rng.random() < 0.1)\n"
+    )
+    assert validate(folder).ok
+    result = validate(folder, draws=40)
+    assert not result.ok
+    said = rows(result)["solution"].problem
+    assert re.fullmatch(
+        r"should get full marks, loses some in scale \(seed \d+\), \d of 41 times", said
+    )
 
 
 def test_every_way_of_being_wrong_is_found(folder):
