@@ -413,6 +413,8 @@ def test_references_of_the_wrong_form_are_a_breach(student):
     [
         ("def f():\n    x = []\n    x.append(x)\n    return x", "can't be checked"),
         ("def f(): return 2**10000", "an int of"),
+        ("def f(): return '\\ud800'", "surrogates not allowed"),
+        ("import numpy as np\ndef f(): return np.array(['\\ud800'])", "surrogates not allowed"),
         ("def f(): return list(range(3_000_000))", "over 2,000,000 elements"),
     ],
 )
