@@ -34,7 +34,7 @@ from autograder.question import Question, is_of
 from autograder.report import Verdict
 from autograder.sandbox import Ended, Host
 from autograder.sandbox import Worker as Process
-from autograder.sandbox.watch import Meter, Watchdog
+from autograder.sandbox.watch import Meter, Watchdog, usage
 from autograder.values import encode
 from autograder.wire import Channel, Closed, WireError
 
@@ -102,6 +102,11 @@ class Session:
         self._budget = Meter(f"this test ran longer than {seconds:g} s", seconds)
         self.ask("seed", self._seed)
         self.asked = 0
+
+    @property
+    def cpu_seconds(self) -> float:
+        """Processor time of the worker with all that it started. It begins anew with each."""
+        return usage(self._sandbox.zygote).cpu
 
     def close(self) -> None:
         """Kill the worker and all it started. SandboxError when that can't be done."""

@@ -21,7 +21,7 @@ from autograder.errors import (
     WorkerTimedOut,
 )
 from autograder.notebook import Cell
-from autograder.remote import RemoteObject, Student
+from autograder.remote import RemoteObject, Student, cpu_seconds
 from autograder.sandbox import Sandbox
 from autograder.sandbox.bwrap import View
 from autograder.session import Session
@@ -306,6 +306,22 @@ def test_the_whole_notebook_has_a_limit_too(notebook):
         [book.nap() for _ in range(5)]
     with pytest.raises(NotRunError, match="not run: the whole notebook used up its 1 s"):
         session.begin_test(20)
+
+
+def test_the_clock_for_tests_of_cost_counts_computing_and_not_waiting(student):
+    book = student(
+        "import time\n"
+        "def wait(): time.sleep(0.4)\n"
+        "def compute():\n"
+        "    until = time.process_time() + 0.4\n"
+        "    while time.process_time() < until: pass\n"
+    )
+    begin = cpu_seconds(book)
+    book.wait()
+    waited = cpu_seconds(book)
+    book.compute()
+    assert waited - begin < 0.1
+    assert 0.35 < cpu_seconds(book) - waited < 0.6
 
 
 def test_a_second_session_may_have_what_the_first_left_of_the_time(notebook, sandbox):
