@@ -82,7 +82,7 @@ def _absent(path: Path) -> str:
     except FileNotFoundError:
         pass
     except OSError as error:
-        return f"{path.name} can't be opened: {error.strerror}"
+        return f"{path.name} can't be read: {error.strerror}"
     others = sorted(other.name for other in path.parent.glob("*.ipynb"))
     found = f"; found: {', '.join(others)}" if others else ""
     return f"no {path.name} was handed in{found}"

@@ -89,8 +89,8 @@ def validate(
         typer.Option(
             min=1,
             metavar="N",
-            help="Grade right answers with N draws of random inputs. 100 before a release finds "
-            "a test that is unfair to one student in a hundred.",
+            help="Grade right answers with N draws of random inputs. Many, say 100, find a test "
+            "that is unfair to a few students.",
         ),
     ] = 1,
 ) -> None:

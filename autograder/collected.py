@@ -1,8 +1,8 @@
 """A suite's hidden tests, collected by pytest once and run for one submission after the other.
 
 To start pytest and to collect costs more than many a suite's tests. So `collect` stops pytest where
-its own loop over the tests would begin, and calls what wants to run them: any number of times, each
-time in a fresh fork.
+its own loop over the tests would begin, and calls who wants to run them: the judge, which then
+forks for each submission.
 """
 
 import contextlib

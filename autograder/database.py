@@ -57,8 +57,8 @@ def create(database: Path) -> None:
 def one_engine() -> Iterator[None]:
     """Let nbgrader have one SQLAlchemy engine for each database, however often it opens it inside.
 
-    It opens the gradebook nine times for a submission. Each new engine would compile all of
-    nbgrader's queries anew, which is half the time of a record.
+    It opens the gradebook many times for each submission, and each new engine would compile all of
+    nbgrader's queries anew. nbgrader offers no other place to say so.
     """
     own = nbgrader.api.create_engine
     nbgrader.api.create_engine = cache(own)

@@ -147,7 +147,7 @@ class Judge:
         """Get warm, then answer until the engine hangs up."""
         try:
             self._sandbox.launch()
-            _ = self._suite.tests, self._suite.source  # imports what the hidden tests import
+            _ = self._suite.tests, self._suite.source  # read before any fork
             collect(self._suite, self._answer)
         except GraderError as error:
             self._say({"error": str(error)})

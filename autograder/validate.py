@@ -3,7 +3,7 @@
 The solution and every alternative must get full marks, the untouched notebook none without any
 grader error, and every mutant must lose points in its own task and nowhere else. Each is graded
 with several seeds, because each student's tests draw other inputs: what holds by luck is found.
-A test that is unfair to one student in a hundred takes a hundred `draws` to find.
+Many `draws` find a test that is unfair to few.
 """
 
 import tempfile

@@ -153,4 +153,4 @@ def test_who_closed_a_folder_to_us_is_named_not_left_out():
         for path in closed.values():
             path.chmod(0o700)
     assert students == ["bob", "eve"]
-    assert reasons == ["toy.ipynb can't be opened: Permission denied"] * 2
+    assert reasons == ["toy.ipynb can't be read: Permission denied"] * 2
