@@ -93,10 +93,8 @@ _LEFT_OUT = "NO_BROWSER=1: the tests that need a browser did not run"
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave the browser out when ``NO_BROWSER=1`` asks for it; keep all of it on one worker."""
+    """Leave the browser out when ``NO_BROWSER=1`` asks for it."""
     ours = [item for item in items if item.get_closest_marker("browser")]
-    for item in ours:
-        item.add_marker(pytest.mark.xdist_group("browser"))
     if os.environ.get("NO_BROWSER") == "1" and ours:
         config.hook.pytest_deselected(items=ours)
         items[:] = [item for item in items if item not in set(ours)]
