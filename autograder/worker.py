@@ -1,9 +1,9 @@
-"""Inside the sandbox: runs a notebook's cells and serves calls to what they define.
+"""Inside the sandbox: serves calls to what a notebook's cells define.
 
 Everything here shares a process with the student's code and must be expected to be changed by it.
 So it decides nothing: it sends values, and the words of exceptions. See `session.py` for the
-other end of the socket. This module is mounted in the sandbox and imports only `wire` and `values`
-of `autograder`.
+other end of the socket, and `cells.py` for how cells are run. This module is mounted in the sandbox
+and imports only what is mounted beside it.
 
 A request is `[number, op, *arguments]`. Answers repeat the number:
 `[number, "value", value]`, `[number, "raised", kinds, message, places]`,
@@ -17,27 +17,24 @@ answer that have a graph. Tensors of a request that need a gradient are kept und
 numbers that came with them. `backward` is asked with both.
 """
 
-import ast
-import builtins
 import contextlib
 import importlib
-import io
 import itertools
 import linecache
 import random
 import re
 import sys
-import types
 from collections import deque
 from collections.abc import Callable, Iterable
-from typing import Any, NoReturn
+from typing import Any
 
+from autograder.cells import Cells
+from autograder.output import Output
 from autograder.values import decode, encode
 from autograder.wire import Channel, Closed, TooLargeError, WireError
 
 __all__ = ["Worker"]
 
-_MAGIC = re.compile(r"^(\s*)([%!?]|.*\?\s*$)")
 _CELL = re.compile(r"<cell (\d+)>")
 _WORDS = 500
 _PLACES = 10  # of a recursion, the innermost are enough
@@ -48,12 +45,12 @@ class Worker:
 
     def __init__(self, channel: Channel, max_output: int) -> None:
         self._channel = channel
-        self._output = _Output(max_output)
+        self._output = Output(max_output)
         self._objects: dict[int, Any] = {}
         self._ids = itertools.count(1)
         self._number = 0
         self._leaves: list[Any] = []
-        self._module = _fresh_main(self._output)
+        self._cells = Cells(self._output)
 
     def serve(self) -> None:
         """Answer requests until the other side hangs up. WireError when it sends anything else."""
@@ -97,8 +94,7 @@ class Worker:
     # --- what can be asked ---
 
     def _op_cell(self, source: str, number: int) -> None:
-        code = _compiled(source, f"<cell {number}>")
-        exec(code, vars(self._module))  # noqa: S102  # this is what the sandbox is for
+        self._cells.run(source, number)
 
     def _op_seed(self, seed: int) -> None:
         random.seed(seed)
@@ -110,12 +106,12 @@ class Worker:
     def _op_get(self, base: Any, name: str) -> Any:
         if base is not None:
             return getattr(base, name)
-        if name not in vars(self._module):
+        if name not in vars(self._cells.main):
             raise _MissingError
-        return vars(self._module)[name]
+        return vars(self._cells.main)[name]
 
     def _op_set(self, base: Any, name: str, value: Any) -> None:
-        setattr(self._module if base is None else base, name, value)
+        setattr(self._cells.main if base is None else base, name, value)
 
     def _op_call(self, function: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
         return function(*args, **kwargs)
@@ -136,7 +132,7 @@ class Worker:
         return list(itertools.islice(base, most))
 
     def _op_names(self) -> list[str]:
-        return [name for name in vars(self._module) if not name.startswith("__")]
+        return [name for name in vars(self._cells.main) if not name.startswith("__")]
 
     def _op_drop(self, numbers: list[int]) -> None:
         for each in numbers:
@@ -217,71 +213,6 @@ def _dense(grad: Any) -> Any:
 
 class _MissingError(Exception):
     """The notebook defines no such name."""
-
-
-# --- cells ---------------------------------------------------------------------------------------
-
-
-def _fresh_main(output: "_Output") -> types.ModuleType:
-    """Return a new `__main__` with the few names that a notebook has and a script has not."""
-    module = types.ModuleType("__main__")
-    vars(module).update(
-        __builtins__=builtins, display=_nothing, get_ipython=_nothing, input=_no_input
-    )
-    sys.modules["__main__"] = module
-    sys.stdout, sys.stderr, sys.stdin = output, output, io.StringIO()
-    return module
-
-
-class OutputLimitError(RuntimeError):
-    """More was printed than may be. `limits.py` knows it by this name."""
-
-
-class _Output(io.TextIOBase):
-    """Printed text goes nowhere, and is counted."""
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self.printed = 0
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, text: str) -> int:
-        self.printed += len(text)
-        if self.printed > self._most:
-            raise OutputLimitError("too much was printed")
-        return len(text)
-
-
-def _nothing(*args: Any, **kwargs: Any) -> None:
-    """Stand in for what only a notebook server can do."""
-
-
-def _no_input(prompt: str = "") -> NoReturn:
-    raise EOFError("there is nobody to answer input() while a notebook is graded")
-
-
-def _compiled(source: str, name: str) -> types.CodeType:
-    """Compile a cell; lines that only IPython understands count as empty ones."""
-    try:
-        tree = ast.parse(source, name)
-    except SyntaxError:
-        source = _without_magics(source)
-        tree = ast.parse(source, name)
-    lines = source.splitlines(keepends=True)
-    linecache.cache[name] = (len(source), None, lines, name)  # for tracebacks and inspect
-    return compile(tree, name, "exec", dont_inherit=True)
-
-
-def _without_magics(source: str) -> str:
-    """Blank out `%magic`, `!command` and `help?`. Of a cell magic only %%time and the like run."""
-    first = source.lstrip().split("\n", 1)[0]
-    if first.startswith("%%") and first.split()[0] not in {"%%time", "%%timeit", "%%capture"}:
-        return ""
-    return "\n".join(
-        f"{found[1]}pass" if (found := _MAGIC.match(line)) else line for line in source.split("\n")
-    )
 
 
 # --- exceptions, in words ----------------------------------------------------------------------

@@ -15,7 +15,7 @@ def no_repository() -> bool:
     import os
 
     mounted = {"confine.py", "forbid.py", "values.py", "wire.py", "worker.py", "zygote.py"}
-    mounted.add("__init__.py")
+    mounted |= {"__init__.py", "cells.py", "magics.py", "output.py"}
     for folder in (ROOT, ROOT + "/autograder/hidden", ROOT + "/solutions"):
         try:
             seen = set(os.listdir(folder))

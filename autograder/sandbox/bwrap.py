@@ -19,7 +19,8 @@ __all__ = ["View", "arguments", "find_bwrap", "stage", "why_unusable"]
 
 PACKAGE = Path(__file__).resolve().parent.parent
 ROOT = PACKAGE.parent
-_FILES = ("__init__", "confine", "forbid", "values", "wire", "worker", "zygote")
+_FILES = ["__init__", "cells", "confine", "forbid", "magics", "output", "values", "wire", "worker"]
+_FILES += ["zygote"]
 MOUNTED = tuple(f"{name}.py" for name in _FILES)
 GRADER, DATA, SCRATCH = "/grader", "/data", "/scratch"
 SHARED = "/dev/shm"  # noqa: S108  # named to be closed, not to be used
