@@ -12,22 +12,26 @@ from autograder.inert import inert
 
 __all__ = ["display_copy"]
 
-MAX_SHOWN = 100_000  # characters of one cell
+MAX_SHOWN = 20_000  # characters of one cell
+MAX_OWN = 200_000  # characters of all cells that the student added
+MAX_LINE, MAX_LINES, MAX_BLANK = 400, 2000, 3  # characters of a line, lines, blank ones in a row
+_NOT_SHOWN = "*Here the submission goes on: there is more in it than can be shown.*"
 _MARKUP = re.compile(r"(<(?=[A-Za-z/!?])|\](?=[(:\[])|!(?=\[))")
 
 
 def display_copy(source: notebook.Notebook, submitted: notebook.Notebook) -> notebook.Notebook:
     """Return the released notebook with the student's answers and own cells, made inert.
 
-    Nothing else of the submission is kept: no metadata, no output, no attachment.
+    Nothing else of the submission is kept: no metadata, no output, no attachment. An answer that
+    was run says which cell of the submission it is, as errors do: `metadata.autograder.number`.
     """
     released, run = notebook.released(source), notebook.rebuild(source, submitted)
-    code = {cell.label: cell.source for cell in run if cell.label}
+    code = {cell.label: cell for cell in run if cell.label}
     own = _own_cells(released, submitted, run)
     shown: list[notebook.Notebook] = []
     for base in released["cells"]:
         if notebook.is_answer(base):
-            base = _filled(base, code.get(_name(base)) or _written(base, submitted))
+            base = _answered(base, code.get(_name(base)), submitted)
         shown += [base, *own.get(_name(base), [])]
     return {**released, "cells": _with_ids(shown), "nbformat": 4, "nbformat_minor": 5}
 
@@ -41,16 +45,29 @@ def _own_cells(
     numbers = {cell.number for cell in run if not cell.label and cell.source not in sources}
     tries = {_name(cell) for cell in released["cells"] if notebook.is_exploration(cell)}
     own: dict[str, list[notebook.Notebook]] = {}
-    latest = next(iter(known), "")
+    latest, room = next(iter(known), ""), MAX_OWN
     for number, cell in enumerate(submitted["cells"], start=1):
         latest = _name(cell) if _name(cell) in known else latest
         text = cell.get("cell_type") == "markdown" and _name(cell) not in known
         tried = _name(cell) in tries and cell["source"] not in sources  # not run, but worth reading
-        if number in numbers or tried:
-            own.setdefault(latest, []).append(_added("code", cell["source"]))
-        elif text and cell["source"] not in sources:
-            own.setdefault(latest, []).append(_added("markdown", cell["source"]))
+        kind = "code" if number in numbers or tried else "markdown"
+        if kind == "code" or (text and cell["source"] not in sources):
+            room -= min(len(cell["source"]), MAX_SHOWN)
+            if room < 0:
+                own.setdefault(latest, []).append(_added("markdown", _NOT_SHOWN))
+                break
+            own.setdefault(latest, []).append(_added(kind, cell["source"]))
     return own
+
+
+def _answered(
+    base: notebook.Notebook, cell: notebook.Cell | None, submitted: notebook.Notebook
+) -> notebook.Notebook:
+    """Put the student's answer into a released cell, with the number of the cell it comes from."""
+    if cell is None:
+        return _filled(base, _written(base, submitted))
+    about = {"autograder": {"number": cell.number}} if cell.number else {}
+    return {**_filled(base, cell.source), "metadata": {**base["metadata"], **about}}
 
 
 def _written(base: notebook.Notebook, submitted: notebook.Notebook) -> str:
@@ -72,7 +89,8 @@ def _filled(base: notebook.Notebook, source: str) -> notebook.Notebook:
 
 def _added(kind: str, source: str) -> notebook.Notebook:
     code: dict[str, Any] = {"outputs": [], "execution_count": None} if kind == "code" else {}
-    return {"cell_type": kind, "metadata": {}, "source": _harmless(source, kind), **code}
+    about = {"autograder": {"own": True}}
+    return {"cell_type": kind, "metadata": about, "source": _harmless(source, kind), **code}
 
 
 def _with_ids(cells: list[notebook.Notebook]) -> list[notebook.Notebook]:
@@ -84,5 +102,15 @@ def _harmless(text: str, kind: str) -> str:
 
     A space breaks each of them and leaves formulas, comparisons and the words as they are.
     """
-    text = inert(text, MAX_SHOWN)
+    text = _tidy(inert(text, MAX_SHOWN))
     return text if kind == "code" else _MARKUP.sub(r"\1 ", text)
+
+
+def _tidy(text: str) -> str:
+    """Bound lines, their length and the gaps between them: Pygments takes its time over more."""
+    kept: list[str] = []
+    for line in text.split("\n"):
+        if line.strip() or any(kept[-MAX_BLANK:]) or len(kept) < MAX_BLANK:
+            kept.append(inert(line, MAX_LINE) if line.strip() else "")
+    more = ["… (cut)"] if len(kept) > MAX_LINES else []
+    return "\n".join(kept[:MAX_LINES] + more)

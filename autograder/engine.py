@@ -100,21 +100,21 @@ class Engine:
     ) -> tuple[Report, dict[str, str]]:
         """Grade, and return with the report how each hidden test ended, by function name."""
         request = {"notebook": str(Path(notebook).absolute()), "student": student, "seed": seed}
-        reason = ""
-        for _ in range(_TRIES):
+        graded: tuple[Report, dict[str, str]]
+        for attempt in range(_TRIES):
             try:
                 self.start()
-                answer = self._ask(request)
+                answer = self._ask({**request, "final": attempt == _TRIES - 1})
             except GraderError as error:
                 self.close()
-                reason = str(error)
+                graded = not_graded(student, self.suite.lab, str(error), seed=seed), {}
                 continue
             self._let_rest(answer["resident"])
+            graded = Report.from_dict(answer["report"]), answer["outcomes"]
             if not answer["fault"]:
-                return Report.from_dict(answer["report"]), answer["outcomes"]
-            reason = answer["report"]["reason"]
+                break
             self.close()
-        return not_graded(student, self.suite.lab, reason, seed=seed), {}
+        return graded
 
     def close(self) -> None:
         """End the engine's processes. Safe to call twice; grading again starts it anew."""

@@ -6,6 +6,7 @@ Author's:   anything else that a hidden test raises: the plugin calls it `grader
 Ours:       `SandboxError`: the sandbox did not start. It never costs a student points.
 """
 
+import builtins
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -32,6 +33,13 @@ __all__ = [
     "WorkerTimedOut",
     "WorkerTooManyThreads",
 ]
+
+
+_PYTHONS = frozenset(
+    name
+    for name, kind in vars(builtins).items()
+    if isinstance(kind, type) and issubclass(kind, BaseException)
+)
 
 
 class GraderError(Exception):
@@ -110,6 +118,11 @@ class StudentError(Exception):
         """The exception's class name, for example `ValueError`."""
         return self.raised.kinds[0] if self.raised.kinds else "Exception"
 
+    @property
+    def known_kind(self) -> str:
+        """The nearest of Python's own exception classes: the name of another could be a message."""
+        return next((name for name in self.raised.kinds if name in _PYTHONS), "an exception")
+
     def is_a(self, kind: str) -> bool:
         """Whether `kind` is the class of the exception or one of its bases, by name."""
         return kind in self.raised.kinds
@@ -127,7 +140,7 @@ class MissingNameError(StudentError, AttributeError):
 
     def __init__(self, name: str, owner: str = "") -> None:
         self.raised = Raised(("AttributeError", "Exception", "BaseException"), "")
-        where = f"{owner} in your notebook has" if owner else "Your notebook defines"
+        where = f"{owner} of your notebook has" if owner else "Your notebook defines"
         Exception.__init__(self, f"{where[:1].upper()}{where[1:]} no `{name}`.")
 
 
@@ -137,7 +150,7 @@ class UnsendableError(StudentError):
     is_sentence = True
 
     def __init__(self, why: str) -> None:
-        self.raised = Raised(("ValueError", "Exception", "BaseException"), why)
+        self.raised = Raised(("UnsendableError",), why)
         Exception.__init__(self, f"Your code returned a value that can't be checked: {why}")
 
 

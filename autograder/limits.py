@@ -5,6 +5,7 @@ happened in gets the limit's own verdict and a sentence with its number.
 """
 
 import errno
+import math
 import os
 import re
 import signal
@@ -46,7 +47,7 @@ class Limits:
         processes: threads, libraries' own included. New processes can't be started at all.
         output_mb: printed text, for each call and each run of a cell. It is thrown away.
         returned_mb: one value that a call returns.
-        restarts: how often the cells run again after a test ended the process.
+        restarts: how often the cells run again for a task whose tests ended the process.
     """
 
     memory_mb: int = 2048
@@ -60,12 +61,15 @@ class Limits:
     processes: int = 64
     output_mb: int = 16
     returned_mb: int = 256
-    restarts: int = 5
+    restarts: int = 2
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
-            if type(value) not in (int, float) or value < 0 or (not value and name != "restarts"):
-                raise SuiteError(f"the limit {name} must be a number above 0, not {value!r}")
+            whole = not name.endswith("_seconds")
+            known = type(value) is int or (type(value) is float and not whole)
+            if not known or not (0 < value < math.inf or (name == "restarts" and value == 0)):
+                kind = "whole number" if whole else "number"
+                raise SuiteError(f"the limit {name} must be a {kind} above 0, not {value!r}")
 
     @property
     def memory(self) -> int:
@@ -144,11 +148,12 @@ def _verdict(raised: Raised) -> Verdict | None:
     return _ERRORS.get(int(found[1])) if found else None
 
 
-def loss_of(status: int | None, why: str, limits: Limits) -> WorkerLost:
+def loss_of(status: int | None, why: str, limits: Limits, *, ours: bool = True) -> WorkerLost:
     """Say why a worker is gone that nobody here killed, from its wait status and the zygote's word.
 
-    Raises SandboxError when it may not be the student's doing: SIGKILL is sent by a machine
-    without memory, and student code can't send it.
+    Raises SandboxError when it may not be the student's doing. `ours` is whether that is said of a
+    SIGKILL too. No way is known in which student code can end itself by one; but who found it
+    would escape every zero as "not graded", so that it is not believed for ever.
     """
     if why == "files":
         return WorkerOutOfDisk(f"your code made more than {limits.files} files")
@@ -157,15 +162,14 @@ def loss_of(status: int | None, why: str, limits: Limits) -> WorkerLost:
     if why == "machine":
         raise SandboxError("this machine's disk is nearly full")
     if status is not None and os.WIFSIGNALED(status):
-        return _signalled(os.WTERMSIG(status), limits)
+        return _signalled(os.WTERMSIG(status), limits, ours)
     if status is None:
         return WorkerCrashed("your code closed its connection to the grader")
-    code = os.waitstatus_to_exitcode(status)
-    return WorkerCrashed(f"your code ended the process: it ended by itself with exit code {code}")
+    return WorkerCrashed("your code ended its own process, as `exit` or `os._exit` do")
 
 
-def _signalled(number: int, limits: Limits) -> WorkerLost:
-    if number == signal.SIGKILL:
+def _signalled(number: int, limits: Limits, ours: bool) -> WorkerLost:
+    if number == signal.SIGKILL and ours:
         raise SandboxError("the machine killed the student's process: perhaps its memory ran out")
     if number == signal.SIGXCPU:
         most = limits.total_seconds

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from autograder.errors import NotebookError
+from autograder.errors import NotebookError, SuiteError
 from autograder.untrusted import open_untrusted
 
 __all__ = [
@@ -42,11 +42,18 @@ TEXT_STUB = "YOUR ANSWER HERE"
 
 @dataclass(frozen=True)
 class Cell:
-    """A code cell to run. `number` counts the cells of the student's notebook from 1, or is 0."""
+    """A code cell to run.
+
+    Attributes:
+        number: counts the cells of the student's notebook from 1; 0 where it is not there.
+        label: its `grade_id`.
+        own: whether the student added it.
+    """
 
     source: str
     number: int = 0
     label: str = ""
+    own: bool = False
 
 
 # --- reading -----------------------------------------------------------------------------------
@@ -157,7 +164,10 @@ def answers(nb: Notebook) -> dict[str, str]:
 
 
 def released(source_nb: Notebook) -> Notebook:
-    """Strip the solutions and the outputs, as `nbgrader generate_assignment` does."""
+    """Strip the solutions and the outputs, as `nbgrader generate_assignment` does.
+
+    SuiteError when a region of a solution, or of hidden tests, has no beginning or no end.
+    """
     nb = copy.deepcopy(source_nb)
     nb["cells"] = [_released(cell) for cell in nb["cells"]]
     return nb
@@ -171,14 +181,18 @@ def _released(cell: dict[str, Any]) -> dict[str, Any]:
 
 def _without_solution(cell: dict[str, Any]) -> str:
     stub = STUB if cell.get("cell_type") == "code" else TEXT_STUB
-    stripped = _cut(cell["source"], "SOLUTION", stub)
+    where = f"the source notebook, {grade_id(cell) or 'a cell without a grade id'}"
+    stripped = _cut(cell["source"], "SOLUTION", stub, where)
     if stripped == cell["source"] and is_answer(cell):
         stripped = stub
-    return _cut(stripped, "HIDDEN TESTS", None)
+    return _cut(stripped, "HIDDEN TESTS", None, where)
 
 
-def _cut(source: str, what: str, stub: str | None) -> str:
+def _cut(source: str, what: str, stub: str | None, where: str) -> str:
     """Replace each region `BEGIN what` … `END what` by the stub, indented like its first line."""
+    marks = re.findall(rf"(BEGIN|END) {what}", source)
+    if marks != ["BEGIN", "END"] * (len(marks) // 2):
+        raise SuiteError(f"{where}: each ### BEGIN {what} needs one ### END {what} after it")
     region = re.compile(
         rf"^([ \t]*)[^\n]*BEGIN {what}[^\n]*\n.*?END {what}[^\n]*(\n|\Z)", re.M | re.S
     )
@@ -267,7 +281,7 @@ def _added(
         while latest + 1 in missing:
             latest += 1
         if cell.get("cell_type") == "code" and _is_own(cell, base, place):
-            added.setdefault(latest, []).append(Cell(cell["source"], index + 1))
+            added.setdefault(latest, []).append(Cell(cell["source"], index + 1, own=True))
     return added
 
 

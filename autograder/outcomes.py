@@ -3,7 +3,6 @@
 The student reads `message`, staff read `detail`, and the diagnosis compares `sign`.
 """
 
-import builtins
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -11,19 +10,18 @@ from types import TracebackType
 from autograder.errors import (
     ExpectationError,
     GraderError,
+    MissingNameError,
     NotRunError,
     OverLimitError,
     StudentError,
     UnsendableError,
     WorkerLost,
 )
-from autograder.report import Verdict
+from autograder.report import NOT_WRITTEN, Verdict
 from autograder.suite import TestSpec
 
 __all__ = ["PASSED", "Outcome", "hidden_part", "outcome_of", "worse_of"]
 
-# What a test raises when a value of the student's is not what the test takes for granted.
-_MISUSE = (TypeError, AttributeError, LookupError, ArithmeticError, ValueError)
 _WORST = [
     Verdict.passed,
     Verdict.failed,
@@ -50,12 +48,20 @@ class Outcome:
             wrong, for example `failed at 41: the mean: got 3.5, expected 4.5`; what a misconception
             is recognised by. It stays in the trusted process.
         detail: what went wrong in the grader, for staff; no value either.
+        unwritten: whether there is no answer yet.
     """
 
     verdict: Verdict
     message: str = ""
     sign: str = ""
     detail: str = ""
+    unwritten: bool = False
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether there is an answer that ran and did not pass."""
+        neutral = (Verdict.passed, Verdict.not_run, Verdict.grader_error)
+        return self.verdict not in neutral and not self.unwritten
 
 
 PASSED = Outcome(Verdict.passed, sign="passed")
@@ -66,8 +72,8 @@ def outcome_of(
 ) -> Outcome:
     """Say how a test of the suite in this folder ended that raised `error`.
 
-    `answered` is whether the student's code had answered before. A suite is proven to run through
-    with right answers, so a TypeError after an answer is taken for the answer's fault. Before that
+    `answered` is whether the student's code had answered before. Then whatever a test stumbles
+    over is taken for the answer's fault: the solution is asked before it costs points. Before that
     it is the test's own.
     """
     if error is None:
@@ -75,8 +81,9 @@ def outcome_of(
     if isinstance(error, NotRunError):
         return Outcome(Verdict.not_run, _sentence(error.reason), "not_run")
     if isinstance(error, WorkerLost):
-        verdict = error.verdict
-        return Outcome(verdict, _sentence(error.reason), _sign(verdict.value, error, folder))
+        in_test = bool(hidden_part(error, folder))  # not while the cells ran
+        lost = _joined(_sentence(error.reason), spec.hint if in_test else "")
+        return Outcome(error.verdict, lost, _sign(error.verdict.value, error, folder))
     if isinstance(error, StudentError):
         return _student_raised(error, spec.hint, folder)
     said = _public(error, answered)
@@ -107,7 +114,7 @@ def _public(error: BaseException, answered: bool) -> str | None:
         return error.public
     if isinstance(error, AssertionError):
         return ""
-    if answered and (isinstance(error, _MISUSE) or type(error) is RuntimeError):
+    if answered and isinstance(error, Exception) and not isinstance(error, GraderError):
         return "Your code returned something that this test can't use."
     return None
 
@@ -119,9 +126,13 @@ def _sign(how: str, error: BaseException, folder: Path, what: str = "") -> str:
 
 def _student_raised(error: StudentError, hint: str, folder: Path) -> Outcome:
     sign = _sign("raised", error, folder, error.kind)
+    if error.kind == "NotImplementedError":  # what a released answer cell raises
+        return Outcome(Verdict.failed, NOT_WRITTEN, sign, unwritten=True)
     if isinstance(error, OverLimitError):
-        return Outcome(error.verdict, str(error), sign)
-    return Outcome(Verdict.failed, _joined(_sentence(_without_message(error)), hint), sign)
+        return Outcome(error.verdict, _joined(str(error), hint), sign)
+    missing = isinstance(error, MissingNameError)
+    said = _joined(_sentence(_without_message(error)), "" if missing else hint)
+    return Outcome(Verdict.failed, said, sign, unwritten=missing)
 
 
 def _without_message(error: StudentError) -> str:
@@ -130,10 +141,9 @@ def _without_message(error: StudentError) -> str:
         return "Your code returned a value that can't be checked"
     if error.is_sentence:
         return str(error)
-    kind = next((name for name in error.raised.kinds if hasattr(builtins, name)), "an exception")
     place = error.raised.place
     where = f" (cell {place.cell}, line {place.line})" if place else ""
-    return f"Your code raised {kind}{where}"
+    return f"Your code raised {error.known_kind}{where}"
 
 
 def _sentence(text: str) -> str:

@@ -80,7 +80,8 @@ class Grading:
         if self.session is None:
             self.session = self.open(request.path.parent)
         spec = _spec(request.node)
-        self.session.begin_test(spec.timeout or self.test_seconds if spec else self.test_seconds)
+        seconds = spec.timeout if spec and spec.timeout else self.test_seconds
+        self.session.begin_test(seconds, spec.task if spec else "")
         return Student(self.session)
 
     @pytest.fixture
@@ -121,6 +122,11 @@ class Grading:
     def signs(self) -> dict[str, str]:
         """How each test ended, by function name: what the diagnosis compares."""
         return {name: outcome.sign for name, outcome in self.outcomes.items()}
+
+    @property
+    def lost(self) -> list[str]:
+        """The tests that an answer did not pass, by function name."""
+        return [name for name, outcome in self.outcomes.items() if outcome.is_lost]
 
     def close(self) -> None:
         """End the student's processes."""

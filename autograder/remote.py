@@ -15,7 +15,7 @@ and result are plain values, nor to gradients of gradients.
 
 import weakref
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from autograder.errors import GraderError, MissingNameError, StudentError, SuiteError
 from autograder.wire import WireError
@@ -97,7 +97,7 @@ class RemoteObject:
             return self._session.ask("get", self, name)
         except StudentError as error:
             if error.kind == "AttributeError":
-                raise MissingNameError(name, f"a {self._kind}") from error
+                raise MissingNameError(name, "an object") from error
             raise
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -132,6 +132,10 @@ class RemoteObject:
 
     def __bool__(self) -> bool:
         return True
+
+    def __array__(self, *args: object, **kwargs: object) -> NoReturn:
+        """Refuse: NumPy would fetch it item by item, and items of items, which may never end."""
+        raise TypeError("an object that stays in the sandbox is no array")
 
     def __repr__(self) -> str:
         return f"<the student's {self._kind}>"

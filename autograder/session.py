@@ -2,14 +2,16 @@
 
 Whatever the worker says is checked here for form, and its words are cleaned. A worker that hangs,
 dies, eats the memory or breaks the wire is killed; the test that it happened in fails with a
-`WorkerLost`, and the next test gets a fresh worker with the cells run again.
+`WorkerLost`, and the next test gets a fresh worker with the cells run again. A cell that the
+student added and that ends the worker is left out from then on: it answers nothing.
 """
 
 import contextlib
+import hashlib
 import itertools
 import time
 import weakref
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NoReturn
 
@@ -34,7 +36,7 @@ from autograder.question import Question, is_of
 from autograder.report import Verdict
 from autograder.sandbox import Ended, Host
 from autograder.sandbox import Worker as Process
-from autograder.sandbox.watch import Meter, Watchdog, usage
+from autograder.sandbox.watch import Meter, Watchdog, oom_kills, usage
 from autograder.values import encode
 from autograder.wire import Channel, Closed, WireError
 
@@ -45,6 +47,7 @@ _PATIENCE = 10.0  # on the wall, for one second that may be charged
 _DYING_SECONDS = 2.0
 _MAX_CALLBACKS = 1_000_000
 _MAX_DROPPED = 100_000
+_MAX_LEFT_OUT = 3
 Revive = Callable[[int, str, bool], Any]
 Describe = Callable[[Any], int | None]
 
@@ -56,8 +59,11 @@ class Session:
         sandbox: a started one. This session has it for itself until `close`.
         cells: what to run before each first question.
         limits: seconds, memory, restarts.
-        seed: what the student's random generators start from, in every test anew.
+        seed: of the submission. The student's random generators start in every test from a number
+            made from it, which does not lead back to the inputs that tests draw.
         total: what an earlier session of the same submission left of its time.
+        final: whether this is the last try. Then a SIGKILL that nobody here sent is the student's
+            fault, unless the machine has killed for want of memory.
 
     `notes` says which cells raised; `asked` counts the values that came from the student.
     """
@@ -69,13 +75,20 @@ class Session:
         limits: Limits,
         seed: int,
         total: Meter | None = None,
+        *,
+        final: bool = False,
     ) -> None:
-        self._sandbox, self._cells, self._limits, self._seed = sandbox, cells, limits, seed
+        self._sandbox, self._cells, self._limits = sandbox, cells, limits
+        self._seed = int.from_bytes(hashlib.sha256(b"student %d" % seed).digest()[:6], "big")
+        self._lines = {cell.number: len(cell.source.splitlines()) for cell in cells}
         self._process: Process | None = None
         self._watchdog: Watchdog | None = None
         self._lost: WorkerLost | OverLimitError | None = None
         self._broken: WorkerLost | None = None
-        self._restarts = -1
+        self._final, self._oom_kills = final, oom_kills()
+        self._left_out: dict[int, str] = {}
+        self._ended: Counter[str] = Counter()
+        self._task = ""
         self._number = 0
         seconds = limits.total_seconds
         self.total = total or Meter(f"the whole notebook used up its {seconds:g} s", seconds)
@@ -91,12 +104,18 @@ class Session:
 
     # --- a submission, a test ---
 
-    def begin_test(self, seconds: float) -> None:
-        """Get ready for a test that may take so long. NotRunError when no worker can be had."""
+    def begin_test(self, seconds: float, task: str = "") -> None:
+        """Get ready for a test that may take so long. NotRunError when no worker can be had.
+
+        Each task has restarts of its own: a mistake in one costs nothing in another.
+        """
         self._callbacks.clear()
+        self._task = task
         self._check_total()
         if self._broken is not None:
             raise self._broken
+        if (times := self._ended[task]) > self._limits.restarts:
+            raise NotRunError(f"not run: earlier tests of this task ended your code {times} times")
         if self._process is None:
             self._start()
         self._budget = Meter(f"this test ran longer than {seconds:g} s", seconds)
@@ -113,18 +132,18 @@ class Session:
         self._stop()
 
     def _start(self) -> None:
-        if self._restarts >= self._limits.restarts:
-            times = self._restarts + 1
-            raise NotRunError(f"not run: earlier tests ended your code {times} times")
+        while not self._run_cells():
+            self._check_total()
+
+    def _run_cells(self) -> bool:
+        """Run the cells in a new worker; whether none of them ended it."""
         self._lost = None
         self._spawn()
-        self._restarts += 1
-        self.notes.clear()
+        self.notes[:] = self._left_out.values()
         seconds = self._limits.cells_seconds
         self._budget = Meter(f"the notebook's cells ran longer than {seconds:g} s", seconds)
         self.ask("seed", self._seed)
-        for cell in self._cells:
-            self._run(cell)
+        return all(self._run(cell) for cell in self._cells if cell.number not in self._left_out)
 
     def _spawn(self) -> None:
         limits = self._limits
@@ -134,17 +153,25 @@ class Session:
         self._watchdog = Watchdog(self._sandbox.zygote, limits.memory, limits.processes)
         self._watchdog.start()
 
-    def _run(self, cell: Cell) -> None:
-        """Run one cell. One that raises is noted; one that kills the worker ends the attempt."""
+    def _run(self, cell: Cell) -> bool:
+        """Run one cell. One that raises is noted.
+
+        One that ends the worker ends the attempt; False where it can be left out of the next.
+        """
         try:
             self.ask("cell", cell.source, cell.number, patient=True)
         except StudentError as error:
             self._note(cell, error)
         except WorkerLost as error:
             kind, where = type(error), _where(cell)
+            if cell.own and len(self._left_out) < _MAX_LEFT_OUT:
+                said = f"{where}: {error.reason}. The others were run without it."
+                self._left_out[cell.number] = said
+                return False
             self._broken = kind(f"{where}: {error.reason}; no test could run")
             self.notes.append(f"{where}: {error.reason}.")
             raise self._broken from error
+        return True
 
     def _note(self, cell: Cell, error: StudentError) -> None:
         lines = [place.line for place in error.raised.trail if place.cell == cell.number]
@@ -186,7 +213,6 @@ class Session:
         """End a worker that may still hold what it took, for the next test's sake. No loss."""
         self._stop()
         self._lost = error
-        self._restarts -= 1
 
     def _channel(self) -> Channel:
         if self._process is None:
@@ -194,8 +220,10 @@ class Session:
         return self._process.channel
 
     def breach(self, what: str) -> NoReturn:
-        """Kill a worker that sent what no worker may send."""
-        self._lose(ProtocolBreach(f"your code broke the connection to the grader ({what})"))
+        """Kill a worker that sent what no worker may send. What it was is told to staff only."""
+        loss = ProtocolBreach("your code broke the connection to the grader")
+        loss.add_note(f"  {inert_line(what)}")
+        self._lose(loss)
 
     def drop_with(self, owner: object, numbers: Sequence[int]) -> None:
         """Let the worker drop what it keeps under these numbers once `owner` is gone."""
@@ -262,8 +290,20 @@ class Session:
         if outcome == "too_large":
             said = sentence(Verdict.too_large, self._limits)
             raise OverLimitError(_TOO_LARGE, Verdict.too_large, said)
-        raised = _raised(*rest)
+        raised = self._raised(*rest)
         raise over_limit(raised, self._limits) or StudentError(raised)
+
+    def _raised(self, kinds: list[Any], message: str, places: list[Any]) -> Raised:
+        names = tuple(inert_line(str(kind), 80) for kind in kinds[:20] if type(kind) is str)
+        trail = tuple(_place(*each) for each in places[-20:] if self._exists(each))
+        return Raised(names or ("Exception",), inert_line(message), trail)
+
+    def _exists(self, place: Any) -> bool:
+        """Whether the student has such a line: any other number would be a message."""
+        if not is_of(place, int, int, str, str):
+            return False
+        cell, line = place[:2]
+        return 1 <= line <= self._lines.get(cell, 0)
 
     # --- references and callbacks ---
 
@@ -324,7 +364,9 @@ class Session:
         seen = self._watchdog.loss if self._watchdog is not None else None
         if not seen and not loss and ended.gone:
             raise SandboxError(ended.gone)
-        self._lost = seen or loss or loss_of(ended.status, ended.why, self._limits)
+        ours = not self._final or oom_kills() != self._oom_kills
+        self._lost = seen or loss or loss_of(ended.status, ended.why, self._limits, ours=ours)
+        self._ended[self._task] += 1
         raise self._lost
 
     def _stop(self, patience: float = 0.0) -> Ended:
@@ -344,13 +386,7 @@ class Session:
             raise NotRunError(f"not run: {self.total.reason}")
 
 
-_TOO_LARGE = Raised(("ValueError", "Exception", "BaseException"), "")
-
-
-def _raised(kinds: list[Any], message: str, places: list[Any]) -> Raised:
-    names = tuple(inert_line(str(kind), 80) for kind in kinds[:20] if type(kind) is str)
-    trail = tuple(_place(*place) for place in places[-20:] if is_of(place, int, int, str, str))
-    return Raised(names or ("Exception",), inert_line(message), trail)
+_TOO_LARGE = Raised(("TooLargeError",), "")
 
 
 def _place(cell: int, line: int, function: str, source: str) -> Place:

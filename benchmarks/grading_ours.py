@@ -4,8 +4,8 @@ Run as a program it is the warm one:
 
     python grading_ours.py REPOSITORY CLASS LAB JOBS
 
-grades and records one submission, says `ready`, waits for a line, grades and records all others,
-says `done`, waits for a line, and ends.
+grades and records one submission, grades a wrong one, says `ready`, waits for a line, grades and
+records all others, says `done`, waits for a line, and ends.
 """
 
 import subprocess
@@ -99,6 +99,13 @@ def main() -> None:
     with Engines(course.suite(lab), int(jobs)) as engines:
         engines.start()
         _grade_and_record(course, lab, [first] * int(jobs), engines)  # each takes one
+        wrong = course.submission(others[-1], lab)  # of it the solution is asked too
+        asked = [
+            engines.submit(lambda engine: engine.grade(wrong, student=_FIRST))
+            for _ in range(int(jobs))
+        ]
+        for each in asked:
+            each.result()
         print("ready", flush=True)
         sys.stdin.readline()
         _grade_and_record(course, lab, others, engines)

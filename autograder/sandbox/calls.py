@@ -109,12 +109,19 @@ WORKER: dict[str, Number] = {
     "sched_setscheduler": (144, 119),
     "sched_setattr": (314, 274),
     "migrate_pages": (256, 238),
+    # a filter of its own can hold a thread where nobody charges its time
+    "seccomp": (317, 277),
+    # its signal may be SIGKILL, as if the machine had sent it
+    "timer_create": (222, 107),
+    # the files are the host's: this would see who opens them, and use up the user's watches
+    "inotify_init": (253, None),
+    "inotify_init1": (294, 26),
+    "inotify_add_watch": (254, 27),
     "move_pages": (279, 239),
     "process_mrelease": (448, 448),
 }
 # Refused where no namespace hides the rest of the machine: what Landlock does not look at.
 ALONE: dict[str, Number] = {
-    "inotify_add_watch": (254, 27),
     "setxattr": (188, 5),
     "lsetxattr": (189, 6),
     "fsetxattr": (190, 7),
@@ -170,13 +177,21 @@ _KILLS = [
         ((424, 424), 1),  # pidfd_send_signal
     )
 ]
-_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE = 1, 4
+_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_SECCOMP = 1, 4, 22
+_F_SETSIG, _F_SETLEASE, _F_NOTIFY = 10, 1024, 1026
+_RLIMIT_CPU = 0
 _CLONE_VFORK = 0x4000
 _DATAGRAM_OR_PACKETS = 0xE  # all socket types but SOCK_STREAM have one of these bits
 WORKER_RULES = [
     *_KILLS,
     Rule((157, 167), 0, "is", _PR_SET_PDEATHSIG),  # prctl: it dies with the zygote
     Rule((157, 167), 0, "is", _PR_SET_DUMPABLE),
+    Rule((157, 167), 0, "is", _PR_SET_SECCOMP),
+    Rule((72, 25), 1, "is", _F_SETSIG),  # fcntl: SIGKILL, as if the machine had sent it
+    Rule((72, 25), 1, "is", _F_SETLEASE),  # makes others wait who open the file: it is the host's
+    Rule((72, 25), 1, "is", _F_NOTIFY),
+    Rule((160, 164), 0, "is", _RLIMIT_CPU),  # setrlimit: its end is SIGKILL
+    Rule((302, 261), 1, "is", _RLIMIT_CPU),  # prlimit64
     Rule((302, 261), 0, "is not", 0),  # prlimit64 of another process
     Rule((203, 122), 0, "is not", 0),  # sched_setaffinity of another process
     Rule(
@@ -184,9 +199,8 @@ WORKER_RULES = [
     ),  # socketpair: those can be sent to any name
     Rule(CLONE, 0, "has a bit of", _CLONE_VFORK),  # its caller waits as if for a disk, uncharged
 ]
-_F_SETLEASE, _FILE_CONTROLS = 1024, 0x5600
+_FILE_CONTROLS = 0x5600
 ALONE_RULES = [
-    Rule((72, 25), 1, "is", _F_SETLEASE),  # fcntl: makes others wait who open the file
     Rule(
         (16, 29), 1, "is at least", _FILE_CONTROLS
     ),  # ioctl: attributes of files; terminals' are lower

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from autograder.errors import WorkerLost, WorkerOutOfMemory, WorkerTimedOut, WorkerTooManyThreads
 
-__all__ = ["Meter", "Usage", "Watchdog", "kill_workers", "usage", "workers"]
+__all__ = ["Meter", "Usage", "Watchdog", "kill_workers", "oom_kills", "usage", "workers"]
 
 _TICK = 0.05
 _PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -108,6 +108,16 @@ def kill_workers(zygote: int) -> None:
                     signal.pidfd_send_signal(handle, signal.SIGKILL)
             finally:
                 os.close(handle)
+
+
+def oom_kills() -> int | None:
+    """Return how many processes this machine has killed for want of memory; None: it won't say."""
+    with contextlib.suppress(OSError, ValueError):
+        for line in Path("/proc/vmstat").read_text(encoding="ascii").splitlines():
+            name, _, count = line.partition(" ")
+            if name == "oom_kill":
+                return int(count)
+    return None
 
 
 def _below(pid: int) -> Iterator[Process]:

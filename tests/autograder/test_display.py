@@ -36,6 +36,27 @@ def test_answers_stand_in_the_released_notebook(shown):
     assert "raise NotImplementedError" in _source(nb, "mul-answer")
 
 
+def test_an_answer_says_which_cell_of_the_submission_it_is(shown):
+    def number(nb, name):
+        (cell,) = [cell for cell in nb["cells"] if notebook.grade_id(cell) == name]
+        return cell["metadata"].get("autograder", {}).get("number")
+
+    def add_one_above(nb):
+        nb["cells"].insert(0, {"cell_type": "markdown", "source": "My name", "metadata": {}})
+
+    def forge(nb):
+        nb["cells"][2]["metadata"]["autograder"] = {"number": 99, "report": "MARK"}
+
+    def delete(nb):
+        del nb["cells"][2]
+
+    assert number(shown(add="return 1"), "add-answer") == 3
+    assert number(shown(add_one_above, add="return 1"), "add-answer") == 4
+    assert number(shown(forge, add="return 1"), "add-answer") == 3
+    assert number(shown(delete), "add-answer") is None
+    assert number(shown(delete), "mul-answer") == 4
+
+
 def test_an_untouched_answer_stays_byte_for_byte(course, shown):
     released = notebook.released(notebook.read(course.source("toy")))
     assert [c["source"] for c in shown()["cells"]] == [c["source"] for c in released["cells"]]
@@ -123,4 +144,18 @@ def test_formulas_and_comparisons_can_still_be_read(shown):
 
 
 def test_what_is_shown_is_bounded(shown):
-    assert len(_source(shown(essay="x" * 10**6), "essay")) < 101_000
+    assert len(_source(shown(essay="x " * 10**6), "essay")) < 21_000
+    lines = _source(shown(add="." * 10**5 + "\n" * 500 + "x = 1\n" * 10**4), "add-answer").split(
+        "\n"
+    )
+    assert max(map(len, lines)) < 420
+    assert len(lines) < 2010
+    assert not any(not "".join(lines[at : at + 4]).strip() for at in range(len(lines) - 4))
+
+
+def test_own_cells_are_bounded_together_and_it_is_said(shown):
+    own = {"cell_type": "code", "source": "y = 12345\n" * 1500, "metadata": {}}
+    nb = shown(lambda nb: nb["cells"].extend([own] * 99))
+    added = [cell for cell in nb["cells"] if cell["id"].startswith("added-")]
+    assert len(added) == 14
+    assert "there is more in it than can be shown" in added[-1]["source"]

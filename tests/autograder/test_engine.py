@@ -1,5 +1,6 @@
 """Whole submissions through a warm engine, on a small suite with every kind of value."""
 
+import contextlib
 import os
 import signal
 import time
@@ -14,7 +15,7 @@ from autograder.engine import Engine, Engines, grade
 from autograder.errors import SandboxError
 from autograder.outcomes import Outcome
 from autograder.plugin import Grading
-from autograder.report import Verdict
+from autograder.report import Misconception, Verdict
 from autograder.runners.local import Submission, grade_all
 from autograder.sandbox import for_suite
 from autograder.suite import load_suite
@@ -66,7 +67,7 @@ def test_the_untouched_notebook_gets_nothing(engine, suite, hand_in):
     assert (report.status, report.score) == ("graded", 0.0)
     assert verdicts(report, "scale") == [Verdict.failed] * 3
     said = report.task("scale").tests[0].message
-    assert said.startswith("Your code raised NotImplementedError (cell 3, line 3). Multiply every")
+    assert said == "You have not written this yet."
 
 
 def test_a_wrong_answer_loses_its_own_points_and_reads_the_hint(engine, hand_in):
@@ -154,7 +155,7 @@ def misconception(engine, suite, hand_in):
 def test_a_misconception_is_told_when_the_answers_are_a_mutants(engine, hand_in, misconception):
     same = engine.grade(hand_in(scale="def scale(x, k): return k + x"), student="bob")
     other = engine.grade(hand_in(scale="def scale(x, k): return x - k"), student="bob")
-    assert same.misconceptions == (misconception,)
+    assert same.misconceptions == (Misconception("scale", misconception),)
     assert other.misconceptions == ()
 
 
@@ -200,6 +201,73 @@ def test_an_error_in_a_hidden_test_is_our_fault_and_shows_no_value(tmp_path):
     report = grade(TOY / "toy.ipynb", suite_with(tmp_path, test, data="[]"), student="ada")
     assert (report.status, report.score) == ("not_graded", 0.0)
     assert report.reason == "grader error: test_odd: KeyError at test_odd.py:6"
+
+
+UNFAIR = """
+@task("scale", points=1)
+def test_odd(student, rng):
+    "Odd."
+    expect_close(student.scale(3, 2), 6)
+    {}
+"""
+
+
+@pytest.mark.parametrize(
+    ("odd", "how"),
+    [
+        ("expect_true(bool(rng.integers(2)), 'heads')", "failed at 8"),
+        ("[0][rng.integers(2)]", "failed at 8"),
+        ("rng.integers(2) or student.scale(None, 2)", "raised at 8"),
+    ],
+)
+def test_a_test_that_the_solution_fails_with_the_same_inputs_costs_nobody_points(
+    tmp_path, hand_in, odd, how
+):
+    suite = suite_with(tmp_path, UNFAIR.format(odd))
+    wrong = hand_in(scale="def scale(x, k): return 7")
+    with Engine(suite) as engine:
+        right = [engine.grade(TOY / "toy.ipynb", student=f"s{n}") for n in range(4)]
+        assert min(engine.grade(wrong, student=f"s{n}").score for n in range(4)) == 0.0
+    graded = {report.score for report in right if report.status == "graded"}
+    unfair = [report.reason for report in right if report.status == "not_graded"]
+    assert graded == {1.0}
+    said = f"the solution fails with the inputs of this submission: test_odd ({how})"
+    assert unfair
+    assert all(said in reason for reason in unfair)
+
+
+def test_a_test_that_runs_out_of_memory_over_an_answer_takes_the_points(tmp_path, hand_in):
+    test = '@task("scale", points=1)\ndef test_odd(student):\n    "Odd."\n'
+    suite = suite_with(tmp_path, test + "    bytearray(2**20 * student.scale(3, 2))\n")
+    with Engine(suite) as engine:
+        assert engine.grade(TOY / "toy.ipynb", student="ada").score == 1.0
+        report = engine.grade(hand_in(scale="def scale(x, k): return 2**20"), student="bob")
+    assert (report.status, report.score) == ("graded", 0.0)
+
+
+def zygotes(engine):
+    judge, found = engine._judge.pid, {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            command = Path(stat.parent, "cmdline").read_bytes()
+            parent = int(stat.read_text().rpartition(")")[2].split()[1])
+            found[int(stat.parent.name)] = parent, b"autograder.zygote" in command
+
+    def is_ours(pid):
+        return pid == judge or (pid in found and is_ours(found[pid][0]))
+
+    return {pid for pid, (_, is_zygote) in found.items() if is_zygote and is_ours(pid)}
+
+
+def test_the_solution_is_asked_about_wrong_answers_only_in_a_sandbox_of_its_own(suite, hand_in):
+    with Engine(suite) as engine:
+        engine.grade(TOY / "toy.ipynb", student="ada")
+        engine.grade(hand_in(notebook.released(suite.source)), student="bob")
+        before = zygotes(engine)
+        engine.grade(hand_in(scale="def scale(x, k): return 7"), student="cyd")
+        after = zygotes(engine)
+    assert before < after
+    assert len(after) == 2 * len(before)
 
 
 def test_a_suite_that_does_not_even_load_is_our_fault(tmp_path):

@@ -3,6 +3,8 @@
 import os
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from autograder.exchange import carry_receipt, receipt
 from autograder.recording import record
@@ -25,6 +27,14 @@ def test_secret_and_time_are_carried_and_nothing_else(folder, tmp_path):
         carry_receipt(folder, tmp_path / "to")
     assert receipt(tmp_path / "to") == GOOD
     assert {path.name for path in (tmp_path / "to").iterdir()} == set(GOOD)
+
+
+@given(time=st.text(alphabet="0123456789 :.-+hmsTZ", max_size=60) | st.text(max_size=60))
+@example(time="1" * 40 + " h")
+def test_no_text_that_may_be_a_time_raises(tmp_path_factory, time):
+    folder = tmp_path_factory.mktemp("strange")
+    (folder / "timestamp.txt").write_bytes(time.encode("utf-8", "surrogatepass"))
+    assert set(receipt(folder)) <= {"timestamp.txt"}
 
 
 @pytest.mark.parametrize("time", ["", "yesterday", "9" * 500, "2030-13-45", "1" * 2000])

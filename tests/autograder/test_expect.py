@@ -13,6 +13,7 @@ from autograder.expect import (
     expect_shape,
     expect_true,
 )
+from autograder.remote import RemoteObject
 
 
 def failing(check, *args, **kwargs):
@@ -56,14 +57,14 @@ def test_close_accepts_the_same_numbers_in_other_clothes(actual, expected):
         (np.array([1.0, 2, 4]), [1, 2, 3], "1 of 3 values differ, first at (2,)", "is wrong"),
         (float("nan"), 1.0, "contains NaN", "contains NaN"),
         (float("nan"), float("nan"), "contains NaN", "contains NaN"),
-        (None, 1.0, "is None, expected numbers", "is None, not a number"),
-        ("1.0", 1.0, "is a str, expected numbers", "is a str, not a number"),
+        (None, 1.0, "is None, expected numbers", "should hold numbers, is None"),
+        ("1.0", 1.0, "is a str, expected numbers", "should hold numbers, is a str"),
         (True, 1.0, "holds bool, expected numbers", "does not hold numbers only"),
         ([1.0, None], [1.0, 2.0], "holds object, expected numbers", "does not hold numbers only"),
         ([[1.0], 2.0], [1.0, 2.0], "holds object, expected numbers", "does not hold numbers only"),
         ({"a": 1.0}, {"b": 1.0}, "lacks keys ['b'], has too many ['a']", "the right keys"),
-        ([1.0], {"b": 1.0}, "is a list, expected a dict", "is a list, not a dict"),
-        ((1.0, [2.0]), [1.0, [2.0]], "is a tuple, expected a list", "is a tuple, not a list"),
+        ([1.0], {"b": 1.0}, "is a list, expected a dict", "should be a dict, is a list"),
+        ((1.0, [2.0]), [1.0, [2.0]], "is a tuple, expected a list", "should be a list, is a tuple"),
         ([np.ones(2)], [np.ones(2)] * 2, "has length 1, expected 2", "has the wrong length"),
     ],
 )
@@ -79,6 +80,48 @@ def test_the_less_precise_dtype_sets_the_tolerance():
     failing(expect_close, 1.000001, 1.0)
     expect_close(1.2, 1.0, atol=0.3)
     failing(expect_close, 1.2, 1.0, rtol=0.1)
+
+
+def test_who_answers_in_less_precision_gains_no_more_than_single_precision():
+    failing(expect_close, np.float16(1.0006), 1.0)
+    failing(expect_close, torch.tensor(1.01, dtype=torch.bfloat16), torch.tensor(1.0))
+    expect_close(np.float16(1.0006), np.float16(1.0))
+    expect_close(torch.tensor(1.01, dtype=torch.bfloat16), torch.tensor(1.0).bfloat16())
+
+
+class Session:
+    """Answers what a lying object would."""
+
+    generation = 0
+
+    def drop_with(self, owner, numbers):
+        pass
+
+    def ask(self, op, thing, *what):
+        asked.append(op)
+        answers = {"shape": (2, 3), "dtype": "\x1b[2Jfloat64", "ndim": 2}
+        return np.zeros((0, 1, 1)) if op == "call" else answers.get(what[0] if what else op, 2)
+
+
+asked = []
+
+
+@pytest.mark.parametrize("nest", [lambda lie: lie, lambda lie: [lie, lie], lambda lie: ([lie],)])
+@pytest.mark.parametrize(
+    ("check", "wanted"),
+    [
+        (expect_close, np.zeros((2, 3))),
+        (expect_equal, np.zeros((2, 3))),
+        (expect_shape, (2, 3)),
+        (expect_dtype, "float64"),
+        (lambda value, shape: expect_shape(value, shape, lists=True), (2, 3)),
+    ],
+)
+def test_nothing_is_asked_of_an_object_that_stays_in_the_sandbox(check, wanted, nest):
+    asked.clear()
+    said, shown = failing(check, nest(RemoteObject(Session(), 1, "Kind", True)), wanted)
+    assert not asked
+    assert "Kind" not in said + shown
 
 
 class Liar:
@@ -155,6 +198,20 @@ def test_shape_and_dtype():
     assert "is a list, expected an array of shape (2,)" in failing(expect_shape, [1, 2], (2,))[0]
     assert "dtype float64, expected int" in failing(expect_dtype, np.ones(2), "int")[0]
     assert "is a list, expected an array of" in failing(expect_dtype, [1, 2], "int")[0]
+    said = "The path should be an array, is a list."
+    assert failing(expect_shape, [1, 2], (2,), what="the path")[1] == said
+    assert failing(expect_dtype, [1, 2], "int", what="the path")[1] == said
+
+
+@pytest.mark.parametrize("value", [[[1, 2, 3]] * 2, ((1, 2, 3), (4, 5, 6)), np.ones((2, 3))])
+def test_lists_pass_for_an_array_of_their_shape_where_the_author_says_so(value):
+    expect_shape(value, (2, 3), lists=True)
+    assert "has 2 axes, not 1 axis" in failing(expect_shape, value, (6,), lists=True)[1]
+
+
+@pytest.mark.parametrize("value", [[[1, 2], [3]], None, "ab", {}])
+def test_what_has_no_shape_should_have_been_an_array(value):
+    assert "should be an array, is" in failing(expect_shape, value, (2,), lists=True)[1]
 
 
 def test_true_takes_booleans_only():
@@ -178,12 +235,21 @@ def test_raises_knows_bases_and_messages():
     expect_raises(["IndexError", "KeyError"], raising(("KeyError",)))
 
 
+def test_raises_lets_through_that_nothing_is_written_yet():
+    unwritten = raising(("NotImplementedError", "RuntimeError", "Exception"))
+    with pytest.raises(StudentError, match="NotImplementedError"):
+        expect_raises("ValueError", unwritten)
+    expect_raises("NotImplementedError", unwritten)
+
+
 def test_raises_says_what_came_instead():
     said, shown = failing(expect_raises, "ValueError", lambda: None)
     assert said == "nothing was raised, expected ValueError"
     assert shown == "It should raise ValueError."
     said, shown = failing(expect_raises, "ValueError", raising(("KeyError",), "'secret'"))
     assert said == "raised KeyError: 'secret' (cell 3, line 4), expected ValueError"
+    assert shown == "It raises KeyError, not ValueError."
+    said, shown = failing(expect_raises, "ValueError", raising(("Secret42", "KeyError"), "x"))
     assert shown == "It raises KeyError, not ValueError."
     said, shown = failing(expect_raises, "E", raising(("E",), "no"), match="why")
     assert "does not say 'why'" in said

@@ -356,7 +356,7 @@ def test_gradients_that_fit_nothing_are_a_breach(notebook, lie):
         "def f(x): return x * 2\n"
     )
     x = torch.ones(3, requires_grad=True)
-    with pytest.raises(ProtocolBreach, match=r"broke the connection to the grader \((a )?gradient"):
+    with pytest.raises(ProtocolBreach, match=r"connection to the grader\n  (a )?gradient"):
         notebook(code).f(x).sum().backward()
     assert x.grad is None
 

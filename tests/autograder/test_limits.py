@@ -1,6 +1,7 @@
 """Every limit has a verdict and a sentence of its own, and costs nobody else anything."""
 
 import errno
+import math
 import os
 import signal
 from dataclasses import fields
@@ -26,6 +27,7 @@ from autograder.remote import Student
 from autograder.report import Verdict
 from autograder.sandbox import Fallback, Sandbox
 from autograder.sandbox.bwrap import View
+from autograder.sandbox.watch import oom_kills
 from autograder.session import Session
 from autograder.suite import TestSpec
 
@@ -199,7 +201,7 @@ def test_the_numbers_of_errors_are_the_kernels():
 @pytest.mark.parametrize(
     ("status", "why", "kind", "said"),
     [
-        (7 << 8, "", WorkerCrashed, "it ended by itself with exit code 7"),
+        (7 << 8, "", WorkerCrashed, "your code ended its own process"),
         (signal.SIGSEGV, "", WorkerCrashed, "it was ended by SIGSEGV"),
         (signal.SIGSYS, "", WorkerCrashed, "it was ended by SIGSYS"),
         (60, "", WorkerCrashed, "it was ended by signal 60"),
@@ -255,6 +257,24 @@ def test_a_worker_that_something_else_kills_is_the_machines_fault(sandbox):
     session.close()
 
 
+@pytest.mark.parametrize(("said", "kind"), [(4, WorkerCrashed), (5, SandboxError)])
+def test_at_the_last_try_a_sigkill_is_the_machines_only_where_the_machine_says_so(
+    sandbox, monkeypatch, said, kind
+):
+    killed = iter([4, said])
+    monkeypatch.setattr("autograder.session.oom_kills", lambda: next(killed))
+    session = Session(sandbox, [Cell("def f(g): return g()", 1)], LIMITS, 0, final=True)
+    session.begin_test(2)
+    worker = _outer(sandbox, 0)
+    with pytest.raises(kind):
+        Student(session).f(lambda: os.kill(worker, signal.SIGKILL))
+    session.close()
+
+
+def test_the_machine_says_how_often_it_has_killed_for_want_of_memory():
+    assert isinstance(oom_kills(), int)
+
+
 def _outer(sandbox, pid):
     """Return the number of the worker as seen from here."""
     from autograder.sandbox import watch
@@ -273,3 +293,11 @@ def test_a_limit_that_makes_no_sense_is_named(value):
     with pytest.raises(SuiteError, match=f"the limit memory_mb must be .* not {value!r}"):
         Limits(memory_mb=value)
     assert Limits(restarts=0).restarts == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("files", 7.5), ("call_seconds", math.nan), ("total_seconds", math.inf)]
+)
+def test_no_limit_is_half_a_file_or_without_end(name, value):
+    with pytest.raises(SuiteError, match=f"the limit {name} must be a .*number above 0"):
+        Limits(**{name: value})

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from autograder import notebook
-from autograder.errors import NotebookError
+from autograder.errors import NotebookError, SuiteError
 
 TOY = Path(__file__).parent / "fixtures" / "toy" / "toy.ipynb"
 
@@ -116,6 +116,17 @@ def test_hidden_test_regions_are_cut_out():
     region = "a = 1\n    ### BEGIN HIDDEN TESTS\n    secret\n    ### END HIDDEN TESTS\nb = 2"
     nb = {"cells": [code(region)]}
     assert notebook.released(nb)["cells"][0]["source"] == "a = 1\nb = 2"
+
+
+@pytest.mark.parametrize("what", ["SOLUTION", "HIDDEN TESTS"])
+@pytest.mark.parametrize("marks", ["BEGIN", "END", "END BEGIN", "BEGIN BEGIN END", "BEGIN END END"])
+def test_a_region_without_an_end_or_a_beginning_is_refused(source, what, marks):
+    name = {"SOLUTION": "scale-answer", "HIDDEN TESTS": "scale"}[what]
+    lines = "\n".join(f"### {mark} {what}\nx = 7" for mark in marks.split())
+    nb = notebook.with_answers(source, {name: lines})
+    message = f"^the source notebook, {name}: each ### BEGIN {what} needs one ### END {what}"
+    with pytest.raises(SuiteError, match=message):
+        notebook.released(nb)
 
 
 def test_answers_are_replaced_or_edited(source):

@@ -69,32 +69,58 @@ def test_nothing_raised_is_a_pass(tmp_path):
             "raised at 5, 2: OddError",
         ),
         (
+            StudentError(Raised(("NotImplementedError", "RuntimeError", "Exception"), "")),
+            Verdict.failed,
+            "You have not written this yet.",
+            "raised at 5, 2: NotImplementedError",
+        ),
+        (
             MissingNameError("total"),
             Verdict.failed,
-            "Your notebook defines no `total`. Add them up.",
+            "Your notebook defines no `total`.",
             "raised at 5, 2: AttributeError",
         ),
         (
             OverLimitError(Raised(("MemoryError",), ""), Verdict.out_of_memory, "too much"),
             Verdict.out_of_memory,
-            "Too much.",
+            "Too much. Add them up.",
             "raised at 5, 2: MemoryError",
         ),
-        (WorkerTimedOut("too slow"), Verdict.timed_out, "Too slow.", "timed_out at 5, 2"),
-        (WorkerOutOfMemory("too big"), Verdict.out_of_memory, "Too big.", "out_of_memory at 5, 2"),
-        (WorkerCrashed("gone"), Verdict.crashed, "Gone.", "crashed at 5, 2"),
-        (ProtocolBreach("noise"), Verdict.crashed, "Noise.", "crashed at 5, 2"),
+        (
+            WorkerTimedOut("too slow"),
+            Verdict.timed_out,
+            "Too slow. Add them up.",
+            "timed_out at 5, 2",
+        ),
+        (
+            WorkerOutOfMemory("too big"),
+            Verdict.out_of_memory,
+            "Too big. Add them up.",
+            "out_of_memory at 5, 2",
+        ),
+        (WorkerCrashed("gone"), Verdict.crashed, "Gone. Add them up.", "crashed at 5, 2"),
+        (ProtocolBreach("noise"), Verdict.crashed, "Noise. Add them up.", "crashed at 5, 2"),
         (NotRunError("not run: why"), Verdict.not_run, "Not run: why.", "not_run"),
     ],
 )
 def test_what_is_the_student_s(ended, error, verdict, message, sign):
-    assert ended(error) == Outcome(verdict, message, sign)
+    outcome = ended(error)
+    assert (outcome.verdict, outcome.message, outcome.sign) == (verdict, message, sign)
+
+
+def test_what_is_not_written_or_not_run_is_not_lost(ended):
+    unwritten = StudentError(Raised(("NotImplementedError", "Exception"), ""))
+    neutral = [unwritten, MissingNameError("total"), NotRunError("why"), SandboxError("no wall")]
+    assert not any(ended(error).is_lost for error in neutral)
+    lost = [AssertionError(), TypeError(), StudentError(ODD), WorkerTimedOut("slow")]
+    assert all(ended(error).is_lost for error in lost)
 
 
 def test_a_stumble_over_an_answer_is_the_student_s_and_before_one_the_grader_s(ended):
-    after = ended(TypeError("secret: 42"))
     said = "Your code returned something that this test can't use. Add them up."
-    assert after == Outcome(Verdict.failed, said, "failed at 5, 2: TypeError")
+    for kind in (TypeError, MemoryError, NotImplementedError, RecursionError, FileExistsError):
+        after = ended(kind("secret: 42"))
+        assert after == Outcome(Verdict.failed, said, f"failed at 5, 2: {kind.__name__}")
     before = ended(TypeError("secret: 42"), answered=False)
     assert (before.verdict, before.message) == (Verdict.grader_error, "")
     assert before.detail.startswith("test_sum: TypeError at test_outcomes.py:")

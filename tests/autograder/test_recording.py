@@ -95,10 +95,17 @@ def test_strange_names_are_recorded_or_named(course, hand_in, toy_report, name):
         assert _score(course, name) == 12
 
 
-@pytest.mark.parametrize("timestamp", ["yesterday", "", "9" * 500, "2026-13-45"])
+@pytest.mark.parametrize("timestamp", ["yesterday", "", "9" * 500, "1" * 40 + " h"])
 def test_a_strange_timestamp_stops_nothing(course, hand_in, toy_report, timestamp):
-    (hand_in("ann").parent / "timestamp.txt").write_text(timestamp)
+    time = hand_in("ann").parent / "timestamp.txt"
+    time.write_text(timestamp)
     assert record(course, "toy", [toy_report("ann")]) == {}
+    time.write_text("2030-03-01 12:00:00 UTC")
+    assert record(course, "toy", [toy_report("ann")]) == {}
+    time.write_text(timestamp)
+    hand_in("zoe")
+    assert record(course, "toy", [toy_report("ann"), toy_report("zoe")]) == {}
+    assert _score(course, "zoe") == 12
 
 
 def test_other_files_that_were_handed_in_are_not_copied(course, hand_in, toy_report):

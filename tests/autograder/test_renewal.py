@@ -67,7 +67,7 @@ def test_what_the_machine_kills_once_costs_nobody_anything(suite_that, point, wa
 
 
 REASONS = {
-    "the worker": "grader error: test_scales: the machine killed the student's process",
+    "the worker": "the machine failed to run the solution for comparison",
     "the zygote": "grader error: test_scales: the sandbox of suite is gone",
     "the judge's fork": "the process that grades it died or never ended",
     "the judge": "the grading process died or never answered",

@@ -31,6 +31,9 @@ def run(program, number, arch, *arguments):
             at += true if holds else false
 
 
+BY_ZERO = [calls.WORKER_RULES[12].number, calls.WORKER_RULES[13].number]  # refused for a 0
+
+
 @pytest.mark.parametrize("machine", ARCH)
 def test_everything_listed_is_refused_and_the_rest_allowed(machine):
     column = list(ARCH).index(machine)
@@ -42,7 +45,8 @@ def test_everything_listed_is_refused_and_the_rest_allowed(machine):
     ):
         refused = {row[column] for row in table.values()} - {None}
         pretended = {row[column] for row in calls.PRETENDED.values()} if table is alone else set()
-        for number in set(range(451)) - {calls.CLONE[column], calls.CLONE3[column]}:
+        by_argument = {calls.CLONE[column], calls.CLONE3[column], *(n[column] for n in BY_ZERO)}
+        for number in set(range(451)) - by_argument:
             wanted = EPERM if number in refused else DONE if number in pretended else ALLOW
             assert run(program, number, ARCH[machine]) == wanted, number
 
@@ -67,7 +71,15 @@ ARGUMENTS = {
     "pidfd_send_signal": (424, (3, 9), KILL),
     "prctl PR_SET_PDEATHSIG": (157, (1, 0), EPERM),
     "prctl PR_SET_DUMPABLE": (157, (4, 1), EPERM),
+    "prctl PR_SET_SECCOMP": (157, (22, 2), EPERM),
     "prctl PR_SET_NAME": (157, (15, 0), ALLOW),
+    "fcntl F_SETSIG": (72, (3, 10, 9), EPERM),
+    "fcntl F_SETLEASE": (72, (3, 1024), EPERM),
+    "fcntl F_NOTIFY": (72, (3, 1026), EPERM),
+    "fcntl F_DUPFD_CLOEXEC": (72, (3, 1030), ALLOW),
+    "setrlimit of processor time": (160, (0,), EPERM),
+    "setrlimit of open files": (160, (7,), ALLOW),
+    "prlimit of its processor time": (302, (0, 0), EPERM),
     "socketpair of streams": (53, (1, 1 | 0x80000), ALLOW),
     "socketpair of datagrams": (53, (1, 2 | 0x80000), EPERM),
     "socketpair of packets": (53, (1, 5), EPERM),
@@ -79,8 +91,6 @@ ARGUMENTS = {
     "clone of a thread that is waited for": (56, (0x14F00,), EPERM),
 }
 ALONE = {
-    "fcntl F_SETLEASE": (72, (3, 1024), EPERM),
-    "fcntl F_DUPFD_CLOEXEC": (72, (3, 1030), ALLOW),
     "ioctl TCGETS": (16, (1, 0x5401), ALLOW),
     "ioctl FS_IOC_SETFLAGS": (16, (3, 0x40086602), EPERM),
 }
@@ -129,11 +139,12 @@ RULED = {
     "rt_tgsigqueueinfo": calls.WORKER_RULES[4].number,
     "pidfd_send_signal": calls.WORKER_RULES[5].number,
     "prctl": calls.WORKER_RULES[6].number,
-    "prlimit64": calls.WORKER_RULES[8].number,
-    "sched_setaffinity": calls.WORKER_RULES[9].number,
-    "socketpair": calls.WORKER_RULES[10].number,
-    "fcntl": calls.ALONE_RULES[0].number,
-    "ioctl": calls.ALONE_RULES[1].number,
+    "fcntl": calls.WORKER_RULES[9].number,
+    "setrlimit": calls.WORKER_RULES[12].number,
+    "prlimit64": calls.WORKER_RULES[13].number,
+    "sched_setaffinity": calls.WORKER_RULES[15].number,
+    "socketpair": calls.WORKER_RULES[16].number,
+    "ioctl": calls.ALONE_RULES[0].number,
 }
 HEADERS = {
     0: Path("/usr/include/x86_64-linux-gnu/asm/unistd_64.h"),

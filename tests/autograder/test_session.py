@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from autograder.errors import (
+    ExpectationError,
     GraderError,
     MissingNameError,
     NotRunError,
@@ -25,7 +26,7 @@ from autograder.remote import RemoteObject, Student, cpu_seconds
 from autograder.sandbox import Sandbox
 from autograder.sandbox.bwrap import View
 from autograder.session import Session
-from autograder.suite import Limits
+from autograder.suite import Limits, expect_close
 
 LIMITS = Limits(
     memory_mb=256,
@@ -106,6 +107,24 @@ def test_objects_stay_where_they_are(student):
     assert bool(model)
 
 
+def test_numpy_does_not_take_an_object_apart(student):
+    code = (
+        "class Endless:\n"
+        "    asked = 0\n"
+        "    def __len__(self): return 2\n"
+        "    def __getitem__(self, key): return self\n"
+        "    def __iter__(self): Endless.asked += 1; return iter([self, self])\n"
+        "endless = Endless()\n"
+    )
+    book = student(code)
+    for value in (book.endless, [book.endless]):
+        with pytest.raises(TypeError, match="is no array"):
+            np.asarray(value)
+        with pytest.raises(ExpectationError, match="the mean"):
+            expect_close(value, [1.0], what="the mean")
+    assert book.Endless.asked == 0
+
+
 def test_objects_are_passed_back_and_changed(student):
     book = student("class Box: pass\ndef same(a, b): return a is b\nfirst, second = Box(), Box()")
     first = book.first
@@ -168,7 +187,7 @@ def test_a_missing_name_says_so(student):
     book = student("x = 1\nclass Box: pass\nbox = Box()")
     with pytest.raises(MissingNameError, match="^Your notebook defines no `softmax`.$"):
         book.softmax(3)
-    with pytest.raises(MissingNameError, match="^A Box in your notebook has no `fit`.$"):
+    with pytest.raises(MissingNameError, match="^An object of your notebook has no `fit`.$"):
         book.box.fit()
     assert not hasattr(book, "softmax")
     assert hasattr(book, "x")
@@ -292,10 +311,79 @@ def test_restarts_are_counted(notebook):
     session = notebook("import os\ndef die(): os._exit(3)")
     for _ in range(3):
         session.begin_test(2)
-        with pytest.raises(WorkerCrashed, match="it ended by itself with exit code 3"):
+        with pytest.raises(WorkerCrashed, match="your code ended its own process, as `exit`"):
             Student(session).die()
-    with pytest.raises(NotRunError, match="not run: earlier tests ended your code 3 times"):
+    with pytest.raises(
+        NotRunError, match="not run: earlier tests of this task ended your code 3 times"
+    ):
         session.begin_test(2)
+
+
+def test_each_task_has_restarts_of_its_own(notebook):
+    session = notebook("import os\ndef die(): os._exit(3)\ndef f(): return 1")
+    for _ in range(3):
+        session.begin_test(2, "one")
+        with pytest.raises(WorkerCrashed):
+            Student(session).die()
+    with pytest.raises(NotRunError):
+        session.begin_test(2, "one")
+    session.begin_test(2, "two")
+    assert Student(session).f() == 1
+
+
+def test_a_cell_that_the_student_added_and_that_never_ends_is_left_out(sandbox):
+    cells = [
+        Cell("def f(): return 1", 1, "one-answer"),
+        Cell("while True: pass", 2, own=True),
+        Cell("import os; os._exit(1)", 3, own=True),
+        Cell("def g(): return 2", 4, own=True),
+    ]
+    with contextlib.closing(Session(sandbox, cells, LIMITS, 11)) as session:
+        session.begin_test(2)
+        assert (Student(session).f(), Student(session).g()) == (1, 2)
+        without = " The others were run without it."
+        assert session.notes == [
+            f"Cell 2: the notebook's cells ran longer than 2 s.{without}",
+            f"Cell 3: your code ended its own process, as `exit` or `os._exit` do.{without}",
+        ]
+
+
+def test_only_so_many_cells_are_left_out_and_never_an_answer(sandbox):
+    own = [Cell("import os; os._exit(1)", number, own=True) for number in range(1, 5)]
+    answer = [Cell("import os; os._exit(1)", 1, "one-answer")]
+    for cells, number in ((own, 4), (answer, 1)):
+        session = Session(sandbox, cells, LIMITS, 11)
+        with pytest.raises(WorkerCrashed, match=f"^Cell {number}: .*; no test could run"):
+            session.begin_test(2)
+        session.close()
+
+
+def test_a_place_that_the_student_does_not_have_is_not_repeated(student):
+    """The number of a line is a message otherwise, and every argument can be told by it."""
+    book = student(
+        "def f(cell, line):\n"
+        "    code = compile('\\n' * (line - 1) + '1 / 0', f'<cell {cell}>', 'exec')\n"
+        "    exec(code)"
+    )
+    seen = set()
+    for place in [(1, 2), (1, 3), (1, 4), (1, 77), (0, 1), (2, 1), (9, 9)]:
+        with pytest.raises(StudentError) as caught:
+            book.f(*place)
+        seen |= {(at.cell, at.line) for at in caught.value.raised.trail}
+    assert seen == {(1, 2), (1, 3)}
+
+
+def test_the_seed_that_the_student_sees_is_not_that_of_the_tests(notebook):
+    cells = (
+        "import random\nseen = []\nreal = random.seed\n"
+        "def seed(number=None, *more):\n    seen.append(number)\n    real(number, *more)\n"
+        "random.seed = seed"
+    )
+    session = notebook(cells, seed=123456789)
+    session.begin_test(2)
+    seen = Student(session).seen
+    assert seen
+    assert not any(type(number) is int and number % 2**32 == 123456789 for number in seen)
 
 
 def test_the_whole_notebook_has_a_limit_too(notebook):

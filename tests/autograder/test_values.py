@@ -367,6 +367,7 @@ HOSTILE = {
     "strings that don't fit": marked(M.STRINGS, [3], "a"),
     "strings that blow up": marked(M.STRINGS, [2000], "a" * 100_000, *["b"] * 1999),
     "array of a huge empty shape": marked(M.ARRAY, "int8", [0, 2**62], b""),
+    "array of many empty rows": marked(M.ARRAY, "int8", [2**21, 0], b""),
     "tensor of a strange dtype": marked(M.TENSOR, "qint8", [1], b"x", None, None, None),
     "tensor without a history": marked(M.TENSOR, "int8", [1], b"x"),
     "tensor of whole numbers with a graph": marked(M.TENSOR, "int8", [1], b"x", True, None, None),
