@@ -10,13 +10,14 @@ from contextlib import closing
 from pathlib import Path
 
 from autograder.course import Course
+from autograder.errors import SandboxError
 from autograder.report import Report, not_graded
 from autograder.runners.local import Submission, grade_all
 from autograder.sandbox import Walls
 from autograder.store import Store, content_key
 from autograder.suite import Suite
 
-__all__ = ["grade_batch"]
+__all__ = ["absent", "grade_batch"]
 
 
 def grade_batch(
@@ -34,8 +35,9 @@ def grade_batch(
 
     `jobs` submissions are graded at a time, by default as many as there are cores; `on_report` is
     called with each report as it comes. Without `sandbox` nothing is stored: it is for an
-    instructor's own solution. SandboxError, before anything is graded, when no sandbox works here;
-    StorageError when the disk or the store refuses: what is stored stays, and the next run goes on.
+    instructor's own solution. Before anything is graded: SuiteError when the suite can't be used,
+    SandboxError when no sandbox works here. Then StorageError when the disk or the store refuses:
+    what is stored stays, and the next run goes on.
     """
     suite, store = course.suite(lab), Store(course.reports) if sandbox else None
     keys: dict[str, str] = {}
@@ -56,10 +58,13 @@ def grade_batch(
         else:
             todo.append(Submission(student, path))
     walls: Walls = "auto" if sandbox else "none"
-    if todo:
+    try:
         with closing(grade_all(todo, suite, jobs=jobs, seed=seed, walls=walls)) as ready:
-            for report in ready:
+            for report in ready if todo else ():
                 take(report)
+    except SandboxError:
+        _ = suite.tests  # a SuiteError, where it was the author's fault
+        raise
     return [reports[student] for student in students]
 
 
@@ -67,12 +72,12 @@ def _without_grading(
     store: Store | None, key: str, student: str, path: Path, suite: Suite
 ) -> Report | None:
     """Return the report that is stored already, or the one of a student who handed in nothing."""
-    if reason := _absent(path):
+    if reason := absent(path):
         return not_graded(student, suite.lab, reason, suite_digest=suite.digest)
     return store.get(key) if store is not None else None
 
 
-def _absent(path: Path) -> str:
+def absent(path: Path) -> str:
     """Say why there is no notebook to read; nothing when there may be one."""
     try:
         for folder in (path.parent.parent, path.parent):

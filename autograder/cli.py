@@ -1,11 +1,12 @@
 """The command `autograder`: one sub-command per step of a lab's life.
 
-Exit codes: 0 everything graded; 1 some submissions not graded, which are listed; 2 wrong use;
-3 the grader itself can't work here.
+Exit codes: 0 everything graded; 1 some submissions not graded, which are listed; 2 wrong use, or
+a mistake in the lab's own files; 3 the grader itself can't work here.
 """
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -28,9 +29,18 @@ from autograder.console import (
     write_json,
 )
 from autograder.course import Course, WrongUseError, use_own_environment
-from autograder.errors import GraderError, NotebookError
+from autograder.errors import GraderError, NotebookError, SuiteError
 from autograder.report import Report
-from autograder.tables import Steps, grades_table, list_problems, show_check, validation_table
+from autograder.storage import require_writable
+from autograder.suite import Suite
+from autograder.tables import (
+    Steps,
+    counted,
+    grades_table,
+    list_problems,
+    show_check,
+    validation_table,
+)
 
 __all__ = ["app", "main"]
 
@@ -51,12 +61,30 @@ def doctor() -> None:
     """
     from autograder import doctor as clinic
 
-    walls = []
+    failed = 0
     for check in clinic.examine():
-        walls.append(check.ok is not False)
+        failed += check.ok is False
         show_check(out, check.name, check.ok, check.detail)
-    if not all(walls):
+    if failed:
+        out.print(f"[bold red]{counted(failed, 'check')} failed:[/] don't grade here.")
         raise typer.Exit(CANNOT_WORK)
+    out.print("All walls hold: you can grade.")
+
+
+@app.command()
+def new(lab: Lab) -> None:
+    """Write a small lab to start from: a notebook, hidden tests, mutants and alternatives.
+
+    It can be validated and released as it stands. Nothing is overwritten.
+
+    Example: `autograder new lab03`
+    """
+    from autograder.scaffold import new_lab
+
+    course = own_course()
+    for file in new_lab(course, lab):
+        out.print(f"wrote {file.relative_to(course.root)}", soft_wrap=True)
+    out.print(f"Edit them, then prove them: `autograder validate {lab}`")
 
 
 @app.command()
@@ -99,13 +127,18 @@ def validate(
     Example: `autograder validate lab02`, or `autograder validate lab02 --draws 100`
     """
     from autograder import validate as checks
+    from autograder.reproduce import command_for
 
     course = own_course()
-    _require_suite(course, lab)
-    total = checks.gradings(course.suite(lab), draws)
-    with Steps(err, f"validating {lab}", total) as advance:
-        result = checks.validate(course.hidden / lab, draws=draws, on_graded=advance)
+    suite = _require_suite(course, lab)
+    with Steps(err, f"validating {lab}", checks.gradings(suite, draws)) as advance:
+        result = checks.validate(suite.path, draws=draws, on_graded=advance)
     out.print(validation_table(result))
+    commands = [
+        command_for(row, suite, course.root / "_build" / "validate" / lab) for row in result.rows
+    ]
+    if shown := next(filter(None, commands), ""):
+        out.print(f"See it happen (--pdb stops there):\n  {escape(shown)}", soft_wrap=True)
     raise typer.Exit(0 if result.ok else SOME_NOT_GRADED)
 
 
@@ -128,7 +161,9 @@ def grade(
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     json_file: Annotated[
         Path | None,
-        typer.Option("--json", metavar="FILE", help="Write the results here.", show_default=False),
+        typer.Option(
+            "--json", metavar="FILE", help="Write the results here, as JSON.", show_default=False
+        ),
     ] = None,
     no_sandbox: Annotated[
         bool,
@@ -142,10 +177,16 @@ def grade(
 
     Example: `autograder grade lab02 --submissions _build/sample-class/submitted`
     """
+    from autograder.diagnosis import read_matrix
+
     require_one_of("runner", runner, ["local"])
     require_one_of("device", device, ["auto", "cpu", "cuda"])
     where = class_of(course, submissions)
-    _require_suite(where, lab, device)
+    suite = _require_suite(where, lab, device)
+    if json_file is not None:
+        require_writable(json_file)
+    if not read_matrix(suite):
+        err.print(_UNPROVEN.format(lab=lab), soft_wrap=True)
     reports = _grade(where, lab, student, jobs=jobs, sandbox=not no_sandbox)
     problems = {} if no_sandbox else _record(where, lab, reports)
     out.print(grades_table(lab, reports, problems))
@@ -178,12 +219,13 @@ def shell(
     """
     from autograder.shell import lab_of, prompt
 
+    if not file.exists():
+        raise WrongUseError(f"No file {file.absolute()}. Give a notebook.")
     course = own_course()
     name = lab or lab_of(file)
     if name is None:
         raise WrongUseError(f"Which lab is {file.name}? Say so: autograder shell FILE --lab lab02")
-    _require_suite(course, name)
-    prompt(course.suite(name), file)
+    prompt(_require_suite(course, name), file)
 
 
 @app.command()
@@ -197,10 +239,16 @@ def samples(lab: Lab, course: CourseDir = None) -> None:
     root = own_course().root
     where = Course(course.absolute() if course else root / "_build" / "sample-class", root)
     where.require_lab(lab)
-    where.prepare()
     build(lab, where.submitted)
-    out.print(f"{len(where.students(lab))} submissions in {where.submitted}")
+    where.prepare()
+    number = counted(len(where.students(lab)), "submission")
+    out.print(f"{number} in {where.submitted}", soft_wrap=True)
 
+
+_UNPROVEN = (
+    "{lab}: this suite has not been validated since it changed, so no misconception is named in "
+    "the feedback: run `autograder validate {lab}`."
+)
 
 for command in (
     results.feedback,
@@ -230,18 +278,23 @@ def _code_of(error: Exception) -> int | None:
     from autograder.database import DamagedGradebookError
     from autograder.release import ReleaseError
 
-    if isinstance(error, WrongUseError | ReleaseError | NotebookError):
+    if isinstance(error, WrongUseError | ReleaseError | NotebookError | SuiteError):
         return WRONG_USE
     return CANNOT_WORK if isinstance(error, GraderError | DamagedGradebookError) else None
 
 
-def _require_suite(course: Course, lab: str, device: str = "auto") -> None:
+def _require_suite(course: Course, lab: str, device: str = "auto") -> Suite:
     course.require_lab(lab)
     folder = course.hidden / lab
-    if not (folder / "lab.toml").is_file():
+    if not folder.is_dir():
         raise WrongUseError(f"{lab} has no hidden suite in {folder}: it can't be graded.")
-    if device == "cuda" and course.suite(lab).device != "cuda":
+    if not (folder / "lab.toml").is_file():
+        raise WrongUseError(f"{folder} has no lab.toml: it can't be graded. An empty file will do.")
+    suite = course.suite(lab)
+    if device == "cuda" and suite.device != "cuda":
         raise WrongUseError(f"{lab} is graded on the CPU: {folder / 'lab.toml'} asks for no GPU.")
+    suite.require_modules()
+    return suite
 
 
 def _grade(course: Course, lab: str, student: str | None, **how: Any) -> list[Report]:
@@ -250,8 +303,28 @@ def _grade(course: Course, lab: str, student: str | None, **how: Any) -> list[Re
 
     students = course.require_students(lab, student)
     require_healthy(course.database)
-    with Steps(err, f"grading {lab}", len(students)) as advance:
-        return grade_batch(course, lab, students, on_report=lambda report: advance(), **how)
+    done: list[Report] = []
+
+    def kept() -> str:
+        return f"{len(done)} of {len(students)} stored" if how["sandbox"] else "Nothing is stored"
+
+    with Steps(err, f"grading {lab}", len(students)) as advance, _stoppable(kept):
+
+        def ready(report: Report) -> None:
+            done.append(report)
+            advance()
+
+        return grade_batch(course, lab, students, on_report=ready, **how)
+
+
+@contextmanager
+def _stoppable(kept: Callable[[], str]) -> Iterator[None]:
+    """Say at Ctrl-C what is kept and how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt as stopped:
+        err.print(f"Stopped. {kept()}. Run the same command again: it does the rest.")
+        raise typer.Exit(SOME_NOT_GRADED) from stopped
 
 
 def _record(course: Course, lab: str, reports: Sequence[Report]) -> dict[str, str]:
@@ -261,7 +334,8 @@ def _record(course: Course, lab: str, reports: Sequence[Report]) -> dict[str, st
     with usable(course.directory):
         course.prepare()
     graded = sum(report.status == "graded" for report in reports)
-    with Steps(err, "recording", graded) as advance:
+    kept = "All that could be graded is stored, not all of it recorded"
+    with Steps(err, "recording", graded) as advance, _stoppable(lambda: kept):
         return record(course, lab, reports, on_recorded=lambda student: advance())
 
 

@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 
 from autograder.course import ROOT, Course, WrongUseError
-from autograder.storage import usable
+from autograder.storage import writing
 
 __all__ = [
     "CANNOT_WORK",
@@ -28,7 +28,7 @@ __all__ = [
 
 SOME_NOT_GRADED, WRONG_USE, CANNOT_WORK = 1, 2, 3
 
-out, err = Console(), Console(stderr=True)
+out, err = Console(emoji=False), Console(emoji=False, stderr=True)
 
 Lab = Annotated[
     str,
@@ -71,13 +71,6 @@ def require_one_of(option: str, value: str, known: Sequence[str]) -> None:
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Write a file of JSON, and the folder that it stands in.
-
-    WrongUseError when there can't be such a file, StorageError when the disk refuses.
-    """
-    try:
-        with usable(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise WrongUseError(f"Can't write {path}: {error.strerror}.") from error
+    """Write a file of JSON, and the folder that it stands in. It raises what `writing` does."""
+    with writing(path):
+        path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")

@@ -19,6 +19,7 @@ from autograder.database import require_healthy, url
 from autograder.inert import inert_field
 from autograder.late import assign_penalties
 from autograder.report import Report
+from autograder.storage import StorageError, writing
 from autograder.store import Store
 
 __all__ = ["COLUMNS", "GradesExport", "export_lab", "grade_rows", "write_csv"]
@@ -44,7 +45,10 @@ class GradesExport(ExportPlugin):
             assign_penalties(self.parent.coursedir.db_url, lab, self.config)
         course, students = Course.of_nbgrader(self.parent.coursedir), map(str, self.student)
         target = Path(self.to or "grades.csv")
-        count = write_csv(grade_rows(course, gradebook, labs, list(students)), target)
+        try:
+            count = write_csv(grade_rows(course, gradebook, labs, list(students)), target)
+        except (WrongUseError, StorageError) as error:
+            self.parent.fail(str(error))
         self.log.info("%d rows in %s", count, target)
 
 
@@ -80,15 +84,28 @@ def export_lab(course: Course, lab: str, target: Path) -> int:
 
 
 def write_csv(rows: Iterable[Row], target: Path) -> int:
-    """Write the file, complete or not at all; text in it is no formula. Returns the rows."""
+    """Write the file, complete or not at all; text in it is no formula. Returns the rows.
+
+    WrongUseError when there can't be such a file, StorageError when the disk refuses.
+    """
+    if target.exists() and not target.is_file():
+        raise WrongUseError(f"Can't write {target}: it is a folder or a device.")
     fresh, table = target.with_name(f"{target.name}.new"), list(rows)
-    with fresh.open("w", encoding="utf-8", newline="") as file:
+    with writing(target):
+        try:
+            _write_table(table, fresh)
+            fresh.replace(target)
+        finally:
+            fresh.unlink(missing_ok=True)
+    return len(table)
+
+
+def _write_table(table: Sequence[Row], path: Path) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
         writer.writeheader()
         for row in table:
             writer.writerow({name: _field(row.get(name)) for name in COLUMNS})
-    fresh.replace(target)
-    return len(table)
 
 
 def _latest(course: Course, lab: str) -> dict[str, Report]:
@@ -119,13 +136,20 @@ def _told(lab: str, record: SubmittedAssignment | None, report: Report | None, c
         return _unrecorded(lab, report, came)
     if missing:
         return {"status": "to grade by hand", "reason": ", ".join(sorted(missing))}
-    scores = _scores(record, grades)
+    remarks = "; ".join(_remarks(record, grades, report))
+    return {**_scores(record, grades), "status": "graded", "reason": remarks}
+
+
+def _remarks(
+    record: SubmittedAssignment, grades: Sequence[Grade], report: Report | None
+) -> Iterator[str]:
+    """Say what staff should know about a score that stands."""
     if report is not None and report.status != "graded":
-        stale = f"an earlier hand-in; the latest can't be graded: {report.reason}"
-        return {**scores, "status": "graded", "reason": stale}
-    review = sorted(grade.name for grade in grades if grade.needs_manual_grade)
-    said = f"graded anew; look again at points given by hand: {', '.join(review)}"
-    return {**scores, "status": "graded", "reason": said if review else ""}
+        yield f"an earlier hand-in; the latest can't be graded: {report.reason}"
+    elif review := sorted(grade.name for grade in grades if grade.needs_manual_grade):
+        yield f"graded anew; look again at points given by hand: {', '.join(review)}"
+    if record.assignment.duedate is not None and record.timestamp is None:
+        yield "no time of submission: lateness unknown"
 
 
 def _unrecorded(lab: str, report: Report | None, came: bool) -> Row:

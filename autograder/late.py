@@ -65,7 +65,8 @@ def grant_extension(course: Course, lab: str, student: str, *, hours: float) -> 
     with quiet_nbgrader(), Gradebook(url(course.database)) as gradebook:
         if gradebook.find_assignment(lab).duedate is None:
             raise WrongUseError(
-                f"{lab} has no due date, so there is nothing to extend. Set it in formgrader, or:\n"
+                f"{lab} has no due date, so there is nothing to extend. Set it in formgrader, or "
+                f"in the folder {course.directory} by\n"
                 f"  nbgrader db assignment add {lab} --duedate '2030-12-31 23:59 UTC'"
             )
         gradebook.update_or_create_student(student)

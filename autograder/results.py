@@ -19,7 +19,8 @@ from autograder.console import (
 )
 from autograder.course import WrongUseError
 from autograder.inert import inert_line
-from autograder.tables import changes_table
+from autograder.storage import require_writable, usable, writing
+from autograder.tables import changes_table, counted, list_problems
 
 __all__ = ["changes", "export", "extend", "feedback", "formgrader", "report"]
 
@@ -29,16 +30,21 @@ def feedback(lab: Lab, course: CourseDir = None, student: Student = None) -> Non
 
     Example: `autograder feedback lab02 --course _build/sample-class`
     """
-    from autograder.feedback import write_feedback
+    from autograder.feedback import ungraded, write_feedback
 
     where = class_of(course)
     where.require_lab(lab)
     students = where.require_students(lab, student)
-    problems = write_feedback(where, lab, students)
+    without = ungraded(where, lab, students)
+    list_problems(err, without, {})
+    pages = where.directory / "feedback"
+    require_writable(pages / ".new")
+    with usable(pages):
+        problems = write_feedback(where, lab, students)
     for name, reason in problems.items():
         err.print(f"no feedback for {escape(inert_line(name))}: {escape(reason)}")
-    out.print(f"{len(students) - len(problems)} pages in {where.directory / 'feedback'}")
-    raise typer.Exit(SOME_NOT_GRADED if problems else 0)
+    out.print(f"{counted(len(students) - len(problems), 'page')} in {pages}", soft_wrap=True)
+    raise typer.Exit(SOME_NOT_GRADED if problems or without else 0)
 
 
 def report(lab: Lab, course: CourseDir = None) -> None:
@@ -58,7 +64,8 @@ def report(lab: Lab, course: CourseDir = None) -> None:
         raise WrongUseError(
             f"Nothing graded yet in {where.directory}: run `autograder grade {lab}`."
         )
-    page, _ = write_class_report(where.directory, lab, where.suite(lab).title, reports)
+    with writing(where.directory / "report.html"):
+        page, _ = write_class_report(where.directory, lab, where.suite(lab).title, reports)
     out.print(f"class report: {page}")
 
 
@@ -67,7 +74,9 @@ def changes(
     course: CourseDir = None,
     json_file: Annotated[
         Path | None,
-        typer.Option("--json", metavar="FILE", help="Write the changes here.", show_default=False),
+        typer.Option(
+            "--json", metavar="FILE", help="Write the changes here, as JSON.", show_default=False
+        ),
     ] = None,
 ) -> None:
     """Say whose outcome changed when it was graded again, which tests, and why.
@@ -114,7 +123,7 @@ def export(
     where = class_of(course)
     where.require_lab(lab)
     path = target or where.directory / f"{lab}-grades.csv"
-    out.print(f"{export_lab(where, lab, path)} rows in {path}", soft_wrap=True)
+    out.print(f"{counted(export_lab(where, lab, path), 'row')} in {path}", soft_wrap=True)
 
 
 def extend(
@@ -124,7 +133,9 @@ def extend(
     days: Annotated[float, typer.Option(min=0, help="Days after the lab's due date.")] = 0,
     hours: Annotated[float, typer.Option(min=0, help="Hours, on top of the days.")] = 0,
 ) -> None:
-    """Give one student more time for a lab. Said again, it replaces; without a time, it ends.
+    """Give one student more time for a lab.
+
+    A second extension takes the place of the first. One of 0 days takes it back.
 
     Example: `autograder extend lab02 ada --days 3`
     """
@@ -138,7 +149,7 @@ def extend(
 
 def formgrader(
     course: CourseDir = None,
-    port: Annotated[int, typer.Option(help="The port on this machine.")] = 8888,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="The port on this machine.")] = 8888,
 ) -> None:
     """Open a class in nbgrader's formgrader, in JupyterLab, to read and grade by hand.
 

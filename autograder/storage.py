@@ -11,9 +11,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from autograder.course import WrongUseError
 from autograder.errors import GraderError
 
-__all__ = ["WAIT_SECONDS", "StorageError", "refusal", "usable"]
+__all__ = ["WAIT_SECONDS", "StorageError", "refusal", "require_writable", "usable", "writing"]
 
 WAIT_SECONDS = 60  # for another program that is writing, such as formgrader
 
@@ -56,6 +57,29 @@ def usable(path: Path) -> Iterator[None]:
         if (refused := _explained(path, error)) is None:
             raise
         raise refused from error
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Make the folder of a file that is written inside, and say what refuses.
+
+    WrongUseError when there can't be such a file, StorageError when the disk refuses.
+    """
+    try:
+        with usable(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            yield
+    except OSError as error:
+        raise WrongUseError(f"Can't write {path}: {error.strerror}.") from error
+
+
+def require_writable(path: Path) -> None:
+    """Refuse, as `writing` does, what can't be written; what is there already stays as it is."""
+    with writing(path):
+        known = path.exists()
+        path.open("a").close()
+        if not known:
+            path.unlink()
 
 
 def refusal(path: Path, error: BaseException | None) -> StorageError | None:

@@ -8,10 +8,12 @@ All comparison happens here, in the trusted process, on plain values of exact ty
 
 import hashlib
 import importlib.util
+import inspect
+import os
+import shlex
 import sys
-import tomllib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from types import ModuleType
@@ -26,6 +28,7 @@ from autograder.expect import (
     expect_shape,
     expect_true,
 )
+from autograder.labfile import LabFile, missing_modules, read_lab_file
 from autograder.limits import Limits
 from autograder.notebook import Answer, Notebook, read
 from autograder.remote import library
@@ -45,6 +48,7 @@ __all__ = [
     "labs",
     "library",
     "load_suite",
+    "pytest_command",
     "spec_of",
     "task",
 ]
@@ -52,6 +56,7 @@ __all__ = [
 ROOT = Path(__file__).resolve().parent.parent
 HIDDEN = ROOT / "autograder" / "hidden"
 Test = TypeVar("Test", bound=Callable[..., None])
+_Listed = TypeVar("_Listed", "Mutant", "Alternative")
 
 
 # --- tests -------------------------------------------------------------------------------------
@@ -116,7 +121,8 @@ def spec_of(test: Any) -> TestSpec | None:
 def _title(test: Callable[..., None]) -> str:
     lines = (test.__doc__ or "").strip().splitlines()
     if not lines:
-        raise SuiteError(f"{test.__module__}.{test.__name__} has no docstring: students see it")
+        where = _place(Path(inspect.getfile(test)))
+        raise SuiteError(f"{where}: {test.__name__} has no docstring: students see it")
     return lines[0].strip()
 
 
@@ -185,10 +191,19 @@ class Suite:
 
     @cached_property
     def tests(self) -> tuple[TestSpec, ...]:
-        """All hidden tests, in the order in which they stand in their files."""
-        modules = [_load(path) for path in sorted(self.path.glob("test_*.py"))]
-        specs = [spec_of(thing) for module in modules for thing in vars(module).values()]
-        return tuple(spec for spec in specs if spec is not None)
+        """All hidden tests, in the order in which they stand in their files.
+
+        SuiteError when two have the same name: results are kept by name.
+        """
+        specs: dict[str, TestSpec] = {}
+        files: dict[str, str] = {}
+        for path in sorted(self.path.glob("test_*.py")):
+            for spec in filter(None, map(spec_of, vars(_load(path)).values())):
+                if spec.function in specs:
+                    both = f"{files[spec.function]} and {path.name}"
+                    raise SuiteError(f"{self.lab}: {both} both have {spec.function}: rename one")
+                specs[spec.function], files[spec.function] = spec, path.name
+        return tuple(specs.values())
 
     @cached_property
     def tasks(self) -> dict[str, float]:
@@ -201,16 +216,33 @@ class Suite:
     @cached_property
     def mutants(self) -> tuple[Mutant, ...]:
         """`MUTANTS` of `mutants.py`."""
-        return tuple(self._listed("mutants.py", "MUTANTS"))
+        return self._listed("mutants.py", "MUTANTS", Mutant)
 
     @cached_property
     def alternatives(self) -> tuple[Alternative, ...]:
         """`ALTERNATIVES` of `alternatives.py`."""
-        return tuple(self._listed("alternatives.py", "ALTERNATIVES"))
+        return self._listed("alternatives.py", "ALTERNATIVES", Alternative)
 
-    def _listed(self, file: str, name: str) -> Sequence[Any]:
+    def require_modules(self) -> None:
+        """Refuse names of modules that nobody can import: misspelt, they forbid nothing."""
+        if missing := missing_modules([*self.forbidden, *self.preload]):
+            raise SuiteError(
+                f"{self.lab}/lab.toml names what is no module here: {', '.join(missing)}. "
+                "Correct the name, or install what it is in"
+            )
+
+    def _listed(self, file: str, name: str, kind: type[_Listed]) -> tuple[_Listed, ...]:
         path = self.path / file
-        return getattr(_load(path), name) if path.exists() else ()
+        listed = getattr(_load(path), name, None) if path.exists() else ()
+        if not isinstance(listed, list | tuple) or not all(isinstance(x, kind) for x in listed):
+            raise SuiteError(f"{_place(path)}: {name} must be a list of {kind.__name__}(…)")
+        return tuple(listed)
+
+
+def pytest_command(suite: Suite, test: str, notebook: Path, *options: str) -> str:
+    """Return the command that runs one hidden test on a notebook, from the current folder."""
+    folder, file = os.path.relpath(suite.path), os.path.relpath(notebook)
+    return shlex.join(["pytest", folder, "-k", test, "--submission", file, *options])
 
 
 def labs() -> list[str]:
@@ -229,42 +261,13 @@ def load_suite(lab: str | Path) -> Suite:
         raise SuiteError(
             f"no hidden suite for {str(lab)!r}; there are: {', '.join(labs()) or 'none'}"
         )
-    suite = _suite(file, _toml(file))
+    suite = _suite(file, read_lab_file(file))
     if not suite.notebook.is_file():
         raise SuiteError(f"{suite.lab}: its source notebook {suite.notebook.name} is missing")
     return suite
 
 
-@dataclass
-class _Lab:
-    """The keys that `lab.toml` may have."""
-
-    title: str = ""
-    notebook: str = ""
-    device: str = "cpu"
-    forbidden: list[str] = field(default_factory=list)
-    preload: list[str] = field(default_factory=lambda: ["numpy", "torch"])
-    data: list[str] = field(default_factory=list)
-    limits: dict[str, Any] = field(default_factory=dict)
-
-
-def _toml(file: Path) -> _Lab:
-    try:
-        said = tomllib.loads(file.read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as error:
-        raise SuiteError(f"{file.parent.name}/lab.toml is not TOML: {error}") from error
-    _refuse_unknown(said, _Lab, file.parent.name)
-    _refuse_unknown(said.get("limits", {}), Limits, f"{file.parent.name} [limits]")
-    return _Lab(**said)
-
-
-def _refuse_unknown(said: Mapping[str, Any], kind: type, where: str) -> None:
-    known = {each.name for each in fields(kind)}
-    if odd := sorted(set(said) - known):
-        raise SuiteError(f"{where}/lab.toml: unknown {odd}; known are {sorted(known)}")
-
-
-def _suite(file: Path, said: _Lab) -> Suite:
+def _suite(file: Path, said: LabFile) -> Suite:
     path, lab = file.parent, file.parent.name
     usual = path.parents[2] / "solutions" / lab / f"{lab}.ipynb"
     notebook = path / said.notebook if said.notebook else usual
@@ -273,10 +276,10 @@ def _suite(file: Path, said: _Lab) -> Suite:
         path=path,
         title=said.title or lab,
         notebook=notebook,
-        limits=Limits(**said.limits),
-        forbidden=tuple(said.forbidden),
-        preload=tuple(said.preload),
-        data=tuple(said.data),
+        limits=said.limits,
+        forbidden=said.forbidden,
+        preload=said.preload,
+        data=said.data,
         digest=_digest([*path.glob("*.py"), file, notebook]),
         device=said.device,
     )
@@ -295,7 +298,7 @@ def _load(path: Path) -> ModuleType:
     name = f"autograder_hidden_{path.parent.name}_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
-        raise SuiteError(f"{path.name} can't be imported")
+        raise SuiteError(f"{_place(path)} can't be imported")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # dataclasses look their module up
     try:
@@ -304,5 +307,9 @@ def _load(path: Path) -> ModuleType:
         raise
     except Exception as error:
         why = f"{type(error).__name__}: {error}"
-        raise SuiteError(f"{path.parent.name}/{path.name} can't be imported: {why}") from error
+        raise SuiteError(f"{_place(path)} can't be imported: {why}") from error
     return module
+
+
+def _place(file: Path) -> str:
+    return f"{file.parent.name}/{file.name}"

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Steps",
     "changes_table",
+    "counted",
     "grades_table",
     "list_problems",
     "show_check",
@@ -45,15 +46,30 @@ class Steps:
 
 
 def grades_table(lab: str, reports: Sequence[Report], problems: dict[str, str]) -> Table:
-    """Return the table that ends `grade`; `problems` are the students who were not recorded."""
-    table = Table(title=f"{lab}: {len(reports)} submissions", title_justify="left")
-    table.caption = _walls([report for report in reports if report.status == "graded"])
-    for name in ("student", "score", "max", "status", "seconds", "walls"):
+    """Return the table that ends `grade`; `problems` are the students who were not recorded.
+
+    A column says who was graded behind which walls, unless the same stood for all.
+    """
+    title = f"{lab}: {counted(len(reports), 'submission')}"
+    table = Table(title=title, title_justify="left", caption_justify="left")
+    kinds = {(each.walls, each.weakness) for each in reports if each.status == "graded"}
+    table.caption = "\n".join(_named(*kind) for kind in sorted(kinds, reverse=True))
+    names = ("student", "score", "max", "status", "seconds", "walls")[: 6 if len(kinds) > 1 else 5]
+    for name in names:
         right = name in ("score", "max", "seconds", "walls")
         table.add_column(name, justify="right" if right else "left", overflow="fold")
     for report in reports:
-        table.add_row(*(escape(value) for value in _grade_row(report, problems)))
+        table.add_row(*map(escape, _grade_row(report, problems)[: len(names)]))
     return table
+
+
+def counted(number: int, what: str) -> str:
+    """Say how many of something there are.
+
+    >>> counted(1, "wall"), counted(0, "wall")
+    ('1 wall', '0 walls')
+    """
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def changes_table(lab: str, changes: Sequence["Change"], total: int) -> Table:
@@ -106,24 +122,26 @@ def _grade_row(report: Report, problems: dict[str, str]) -> tuple[str, ...]:
     return inert_line(report.student), *score, status, f"{report.seconds:.2f}", walls
 
 
-def _walls(reports: Sequence[Report]) -> str:
-    """Name the walls behind the numbers of the last column."""
-    kinds = {(report.walls, report.weakness) for report in reports}
-    return "\n".join(_named(*kind) for kind in sorted(kinds, reverse=True))
-
-
 def _named(walls: tuple[str, ...], weakness: str) -> str:
     said = ", ".join(walls) + f" ({weakness})" * bool(weakness) if walls else weakness
-    return f"{len(walls)} walls: {said}"
+    return f"{counted(len(walls), 'wall')}: {said}"
 
 
 def _validation_row(row: "Row") -> tuple[str, ...]:
     sign = "[green]✓[/]" if row.ok else "[red]✗[/]"
-    score = (f"{row.score:g}", f"{row.max_score:g}")
-    names = [name.removeprefix("test_") for name in row.failing]
-    failing = ", ".join(names) if row.kind == "mutant" else ""
-    about = f"[red]{escape(row.problem)}[/]" if row.problem else escape(failing)
+    score = (f"{row.score:g}", f"{row.max_score:g}") if row.max_score else ("", "")
+    problem = f"[red]{escape(row.problem)}[/]" if row.problem else ""
+    about = "\n".join(filter(None, [problem, escape(_blamed(row))]))
     return sign, escape(row.name), row.kind, *score, about
+
+
+def _blamed(row: "Row") -> str:
+    """Say which tests a mutant fails, and how those ended that a right answer fails."""
+    if row.kind == "mutant":
+        return ", ".join(name.removeprefix("test_") for name in row.failing)
+    if row.ok or row.kind == "untouched":
+        return ""
+    return "\n".join(f"{name}: {how}" for name, how in row.failing.items() if how != "not_run")
 
 
 def _say(console: Console, what: str, student: str, reason: str) -> None:

@@ -3,25 +3,28 @@
 The solution and every alternative must get full marks, the untouched notebook none without any
 grader error, and every mutant must lose points in its own task and nowhere else. Each is graded
 with several seeds, because each student's tests draw other inputs: what holds by luck is found.
-Many `draws` find a test that is unfair to few.
+Many `draws` find a test that is unfair to few. What can be seen without grading is looked at first
+(`autograder/consistency.py`).
 """
 
 import tempfile
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
+from autograder.consistency import inconsistencies
 from autograder.diagnosis import SAME_INPUTS, Entry, write_matrix
 from autograder.engine import Engine, Engines
 from autograder.errors import SuiteError
-from autograder.notebook import Notebook, grade_id, is_check, released, with_answers, write
+from autograder.notebook import Notebook, released, with_answers, write
 from autograder.report import Report
 from autograder.suite import Alternative, Mutant, Suite, load_suite
 
-__all__ = ["Row", "ValidationResult", "gradings", "validate"]
+__all__ = ["STUDENT", "Row", "ValidationResult", "gradings", "validate"]
 
+STUDENT = "validation"  # whose inputs the tests draw
 _Graded = tuple[Report, dict[str, str]]
 Kind = Literal["suite", "solution", "alternative", "untouched", "mutant"]
 
@@ -32,15 +35,19 @@ class Row:
 
     Attributes:
         problem: what is wrong, in a sentence; empty when all is well.
-        failing: the hidden tests that did not pass, by function name.
+        failing: {hidden test that did not pass, by function name: how it ended, for the author}.
+        seed: the first that shows the problem.
+        notebook: what was graded; None for what needs no grading.
     """
 
     name: str
     kind: Kind
-    score: float
-    max_score: float
+    score: float = 0.0
+    max_score: float = 0.0
     problem: str = ""
-    failing: tuple[str, ...] = ()
+    failing: Mapping[str, str] = field(default_factory=dict)
+    seed: int = 0
+    notebook: Notebook | None = field(default=None, repr=False)
 
     @property
     def ok(self) -> bool:
@@ -96,12 +103,14 @@ def validate(
     Right answers are graded with so many `draws` of random inputs, all others with one; all of them
     also with the inputs that are the same for everybody. `on_graded` is called after each grading.
     Writes `matrix.json` beside the suite when all is well. SuiteError when a mutant or an
-    alternative doesn't fit the source notebook.
+    alternative doesn't fit the source notebook, or `lab.toml` names a module that isn't there.
     """
     suite = load_suite(lab)
-    rows, matrix = [_consistent(suite)], {}
-    for candidate, graded in _graded(suite, list(_candidates(suite, draws)), jobs, on_graded):
-        rows.append(_row(candidate, graded))
+    suite.require_modules()
+    candidates = list(_candidates(suite, draws))
+    rows, matrix = list(_consistent(suite)), {}
+    for candidate, graded in _graded(suite, candidates, jobs, on_graded):
+        rows.append(_row(suite, candidate, graded))
         if candidate.mutant is not None:
             matrix[candidate.name] = _entry(suite, candidate.mutant, graded)
     result = ValidationResult(suite.lab, tuple(rows), matrix)
@@ -139,7 +148,7 @@ def _graded(
     """Grade all candidates side by side with each of their seeds; yield them in their order."""
 
     def examine(path: Path, seed: int, engine: Engine) -> _Graded:
-        graded = engine.examine(path, student="validation", seed=seed)
+        graded = engine.examine(path, student=STUDENT, seed=seed)
         on_graded()
         return graded
 
@@ -164,31 +173,40 @@ def _written(candidates: list[_Candidate], folder: Path) -> list[Path]:
 # --- what should come out ---------------------------------------------------------------------
 
 
-def _consistent(suite: Suite) -> Row:
-    """The points of the hidden tests are those of the notebook's grade cells."""
-    cells = {
-        grade_id(cell) or "": float(cell["metadata"]["nbgrader"].get("points", 0))
-        for cell in suite.source["cells"]
-        if is_check(cell)
-    }
-    wrong = [
-        f"{name}: {cells.get(name)} in the notebook, {suite.tasks.get(name)} in the tests"
-        for name in sorted(cells.keys() | suite.tasks.keys())
-        if cells.get(name) != suite.tasks.get(name)
-    ]
+def _consistent(suite: Suite) -> Iterator[Row]:
     total = sum(suite.tasks.values())
-    return Row("points", "suite", total, total, "; ".join(wrong))
+    for name, problem in inconsistencies(suite).items():
+        score = total if name == "points" else 0.0
+        yield Row(name, "suite", score, score, problem)
 
 
-def _row(candidate: _Candidate, graded: list[_Graded]) -> Row:
+def _row(suite: Suite, candidate: _Candidate, graded: list[_Graded]) -> Row:
     """Sum up what every seed said: the first problem, and the tests that failed with any."""
-    problems = [each for report, _ in graded if (each := _problem(candidate, report))]
-    failing = {name: 0 for _, tests in graded for name, kind in tests.items() if kind != "passed"}
-    report, name, kind = graded[0][0], candidate.name, candidate.kind
-    problem = problems[0] if problems else ""
+    problems = {report.seed: said for report, _ in graded if (said := _problem(candidate, report))}
+    failing: dict[str, str] = {}
+    for report, signs in graded:
+        failing = _failing(suite, report, signs) | failing
+    seed, problem = next(iter(problems.items()), (0, ""))
     if 0 < len(problems) < len(graded):
         problem += f", {len(problems)} of {len(graded)} times"
-    return Row(name, kind, report.score, report.max_score, problem, tuple(failing))
+    first, name, kind = graded[0][0], candidate.name, candidate.kind
+    scores = first.score, first.max_score
+    return Row(name, kind, *scores, problem, failing, seed, candidate.notebook)
+
+
+def _failing(suite: Suite, report: Report, signs: Mapping[str, str]) -> dict[str, str]:
+    """Return {test that did not pass: how it ended}."""
+    said = {test.name: test.message for task in report.tasks for test in task.tests}
+    return {
+        spec.function: _how(sign, said.get(spec.title, "").removesuffix(spec.hint))
+        for spec in suite.tests
+        if (sign := signs.get(spec.function, "passed")) != "passed"
+    }
+
+
+def _how(sign: str, message: str) -> str:
+    """Add where the answer's own code raised: the sign has the test's line only."""
+    return f"{sign}. {message.strip()}" if sign.startswith("raised") else sign
 
 
 def _problem(candidate: _Candidate, report: Report) -> str:
@@ -200,7 +218,9 @@ def _problem(candidate: _Candidate, report: Report) -> str:
 
 def _full_marks(report: Report) -> str:
     lost = [task.task for task in report.tasks if task.score != task.max_score]
-    return f"should get full marks, loses some in {', '.join(lost)}" if lost else ""
+    if lost:
+        return f"should get full marks, loses some in {', '.join(lost)}"
+    return f"a cell raises: {report.notes[0]}" if report.notes else ""
 
 
 def _no_marks(report: Report) -> str:

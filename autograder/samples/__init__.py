@@ -59,8 +59,9 @@ def samples(lab: str) -> list[Sample]:
 
 def build(lab: str, directory: Path) -> list[Path]:
     """Hand in: write DIRECTORY/STUDENT/LAB/LAB.ipynb for each sample, and return the paths."""
+    students = samples(lab)
     source, paths = load_suite(lab).source, []
-    for sample in samples(lab):
+    for sample in students:
         path = Path(directory) / sample.student / lab / f"{lab}.ipynb"
         path.parent.mkdir(parents=True, exist_ok=True)
         text = json.dumps(notebook_of(sample, source), indent=1, ensure_ascii=False) + "\n"

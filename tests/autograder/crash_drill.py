@@ -41,8 +41,10 @@ _PR_SET_CHILD_SUBREAPER = 36
 _GONE_SECONDS = 20.0
 _FIRST = "    expect_equal(student.add(2, 3), 5)"
 _SAYS_WHO = """
-    with open(os.environ["DRILL_BEGUN"], "a") as begun:
-        begun.write(f"{student.me()}\\n")
+    who = getattr(student, "me", None)  # the solution, which is asked too, is nobody
+    if who is not None:
+        with open(os.environ["DRILL_BEGUN"], "a") as begun:
+            begun.write(f"{who()}\\n")
 """
 _COUNT_REPORTS = """
 CREATE TABLE IF NOT EXISTS stored (student TEXT, key TEXT);

@@ -149,7 +149,7 @@ def test_who_closed_a_folder_to_us_is_named_not_left_out():
             path.chmod(0)
         with _as_anybody():
             students = course.students("toy")
-            reasons = [batch._absent(course.submission(student, "toy")) for student in students]
+            reasons = [batch.absent(course.submission(student, "toy")) for student in students]
         for path in closed.values():
             path.chmod(0o700)
     assert students == ["bob", "eve"]

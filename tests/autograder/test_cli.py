@@ -1,6 +1,7 @@
 """The command line as a user types it: words in, text and an exit code out."""
 
 import json
+import os
 import re
 import shutil
 import sys
@@ -14,7 +15,7 @@ from autograder.errors import SandboxError
 
 COMMANDS = [
     *("doctor", "release", "validate", "grade", "feedback", "report", "samples", "formgrader"),
-    *("changes", "export", "extend"),
+    *("changes", "export", "extend", "new"),
 ]
 
 
@@ -57,9 +58,9 @@ def test_help_names_every_command(run):
 def test_all_graded_is_code_0_and_a_table(run, toy_class, course):
     code, said = run("grade", "toy")
     assert code == 0
-    assert re.search(r"ann │ 12 │ 12 │ graded │ \d+\.\d\d │ \d", said)
+    assert re.search(r"ann │ 12 │ 12 │ graded │ \d+\.\d\d │ ", said)
     assert re.search(r"bob │ 7 │ 12 │ graded", said)
-    assert "bubblewrap" in said
+    assert re.search(r"\d walls: .*seccomp", said)
     with Gradebook(url(course.database)) as gradebook:
         assert gradebook.find_submission("toy", "bob").score == 7
 
@@ -128,6 +129,9 @@ WRONG = [
     (("extend", "toy", "ann", "--days", "-1"), r"Invalid value for '--days'"),
     (("release",), r"Name one lab, or give --all"),
     (("release", "toy", "--all"), r"Name one lab, or give --all"),
+    (("formgrader", "--port", "99999"), r"Invalid value for '--port'"),
+    (("shell", "/nope.ipynb"), r"No file /nope\.ipynb"),
+    (("samples", "toy", "--course", "new"), r"no sample class for 'toy'"),
     (("formgrader",), r"No gradebook in .*: run `autograder grade LAB` first"),
     (("gradde",), r"No such command 'gradde'"),
 ]
@@ -140,11 +144,87 @@ def test_wrong_use_is_code_2_and_says_what_to_do(run, toy_class, words, message)
     assert re.search(message, said.replace("│ ", ""))
 
 
-def test_a_lab_without_a_hidden_suite(run, toy_class, course):
+@pytest.mark.parametrize("command", ["grade", "validate"])
+def test_a_lab_without_a_hidden_suite(run, toy_class, course, command):
+    (course.hidden / "toy" / "lab.toml").unlink()
+    code, said = run(command, "toy")
+    assert code == 2
+    assert "hidden/toy has no lab.toml" in said
     shutil.rmtree(course.hidden / "toy")
-    code, said = run("grade", "toy")
+    code, said = run(command, "toy")
     assert code == 2
     assert "toy has no hidden suite in" in said
+
+
+MISTAKES = [
+    ("lab.toml", "titel = 1\n", "toy/lab.toml: unknown titel"),
+    ("lab.toml", "limits = 3\n", "toy/lab.toml: limits must be a table"),
+    ("lab.toml", 'preload = ["numpi"]\n', "toy/lab.toml names what is no module here: numpi"),
+    ("mutants.py", "MUTANT = []\n", "toy/mutants.py: MUTANTS must be a list of Mutant"),
+    ("test_more.py", "import numpi\n", "toy/test_more.py can't be imported"),
+]
+
+
+@pytest.mark.parametrize(("file", "text", "message"), MISTAKES)
+def test_a_mistake_of_the_author_is_code_2(run, toy_class, course, file, text, message):
+    (course.hidden / "toy" / file).write_text(text)
+    code, said = run("validate", "toy")
+    assert (code, message in said) == (2, True), said
+
+
+@pytest.mark.parametrize(("file", "text", "message"), [MISTAKES[2], MISTAKES[4]])
+def test_it_is_also_code_2_where_grading_meets_it(run, toy_class, course, file, text, message):
+    (course.hidden / "toy" / file).write_text(text)
+    code, said = run("grade", "toy")
+    assert (code, message in said) == (2, True), said
+    assert not course.database.exists()
+
+
+def test_samples_leave_no_folder_when_there_are_none(run, course):
+    assert run("samples", "toy", "--course", "new")[0] == 2
+    assert not (course.root / "new").exists()
+
+
+def test_a_suite_that_is_not_proven_says_so_until_it_is(run, toy_class, course):
+    unproven = "toy: this suite has not been validated since it changed"
+    assert unproven in run("grade", "toy")[1]
+    assert run("validate", "toy")[0] == 0
+    code, said = run("grade", "toy")
+    assert (code, unproven in said) == (0, False)
+    with (course.hidden / "toy" / "lab.toml").open("a") as file:
+        file.write("files = 9\n")
+    assert unproven in run("grade", "toy")[1]
+
+
+def test_ctrl_c_says_what_is_stored_and_how_to_go_on(run, toy_class, monkeypatch):
+    grade_all = batch.grade_all
+
+    def stopped(submissions, suite, **how):
+        yield next(grade_all(submissions, suite, **how))
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(batch, "grade_all", stopped)
+        code, said = run("grade", "toy")
+        assert code == 1
+        assert "Stopped. 1 of 2 stored. Run the same command again: it does the rest." in said
+        assert "Stopped. Nothing is stored." in run("grade", "toy", "--no-sandbox")[1]
+    assert run("grade", "toy")[0] == 0
+
+
+def test_ctrl_c_while_recording_loses_nothing(run, toy_class, monkeypatch):
+    from autograder import recording
+
+    def stopped(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(recording, "_record_one", stopped)
+        code, said = run("grade", "toy")
+        assert code == 1
+        assert "All that could be graded is stored, not all of it recorded." in said
+    code, said = run("grade", "toy")
+    assert (code, "bob │ 7" in said) == (0, True)
 
 
 def test_no_submissions_at_all(run, course):
@@ -167,10 +247,25 @@ def test_json_that_cannot_be_written_is_named(run, toy_class, tmp_path):
     assert code == 3
     assert "/dev/full: the disk is full. Free some space, then run the same command again" in said
     (tmp_path / "file").write_text("")
-    for place in (tmp_path, tmp_path / "file" / "grades.json"):
-        code, said = run("grade", "toy", "--json", place)
-        assert code == 2
-        assert f"Can't write {place}" in said
+    for place in (tmp_path, tmp_path / "file" / "grades.json", "/proc/x.json"):
+        for command in ("grade", "changes"):
+            code, said = run(command, "toy", "--json", place)
+            assert code == 2
+            assert f"Can't write {place}" in said
+
+
+def test_json_that_cannot_be_written_is_named_before_anything_is_graded(
+    run, toy_class, course, tmp_path
+):
+    assert run("grade", "toy", "--json", tmp_path)[0] == 2
+    assert not course.reports.exists()
+    known = tmp_path / "known.json"
+    known.write_text("kept")
+    (course.hidden / "toy" / "test_more.py").write_text("import numpi")
+    for path in (known, tmp_path / "fresh.json"):
+        assert run("grade", "toy", "--json", path)[0] == 2
+    assert known.read_text() == "kept"
+    assert not (tmp_path / "fresh.json").exists()
 
 
 def test_one_student(run, toy_class):
@@ -192,11 +287,13 @@ def test_a_class_in_a_folder_of_its_own(run, toy_class, course, tmp_path):
 
 
 def test_a_corrected_suite_grades_all_anew_and_changes_says_who_and_why(
-    run, toy_class, course, tmp_path
+    run, toy_class, hand_in, course, tmp_path
 ):
+    """The mistake: a test that asks for more than the lab does. The solution happens to pass it."""
+    hand_in("ann", add="return sum((a, b))", mul="return a * b")
     suite = course.hidden / "toy" / "test_toy.py"
     right = suite.read_text()
-    suite.write_text(right.replace("(2, -7), -5", "(2, -7), -9"))
+    suite.write_text(right.replace("(2, -7), -5", "('2', '-7'), '2-7'"))
     run("grade", "toy")
     assert "toy: 0 changed of 0 graded more than once" in run("changes", "toy")[1]
     with Gradebook(url(course.database)) as gradebook:
@@ -233,6 +330,29 @@ def test_without_a_sandbox_nothing_is_recorded_and_the_table_says_so(run, toy_cl
     assert not course.database.exists()
 
 
+@pytest.mark.parametrize("target", ["folder", "file/grades.csv", "/proc/grades.csv", "pipe"])
+def test_an_export_that_cannot_be_written_is_named_and_leaves_nothing(
+    run, toy_class, course, target
+):
+    run("grade", "toy")
+    (course.root / "folder").mkdir()
+    (course.root / "file").write_text("")
+    os.mkfifo(course.root / "pipe")
+    before = sorted(course.root.rglob("*"))
+    code, said = run("export", "toy", "--to", target)
+    assert code == 2
+    assert f"Can't write {target}: " in said
+    assert sorted(course.root.rglob("*")) == before
+
+
+def test_a_folder_of_feedback_that_refuses_is_named(run, toy_class, course):
+    run("grade", "toy")
+    (course.directory / "feedback").write_text("in the way")
+    code, said = run("feedback", "toy")
+    assert code == 2, said
+    assert re.search(r"Can't write .*feedback/\.new: (Not a directory|File exists)", said)
+
+
 def test_feedback_names_who_has_no_scores(run, toy_class):
     code, said = run("feedback", "toy")
     assert code == 1
@@ -260,6 +380,22 @@ def test_validate_shows_every_answer_of_known_worth(run):
     assert code == 0, said
     assert "toy: the suite is valid" in said
     assert re.search(r"✓ │ add-is-mul │ mutant", said)
+    assert "pytest" not in said
+
+
+def test_validate_ends_with_the_command_that_shows_what_is_wrong(run, course):
+    other = course.hidden / "toy" / "alternatives.py"
+    other.write_text(other.read_text().replace("sum((a, b))", "a + b + (b < 0)"))
+    code, said = run("validate", "toy")
+    assert code == 1
+    assert "test_adds_negative_numbers: failed at 12: " in said
+    assert "should get full marks, loses some in add" in said
+    command = (
+        "pytest autograder/hidden/toy -k test_adds_negative_numbers "
+        "--submission _build/validate/toy/sum.ipynb --student validation --grading-seed=0"
+    )
+    assert said.endswith(command)
+    assert (course.root / "_build" / "validate" / "toy" / "sum.ipynb").is_file()
 
 
 @pytest.mark.parametrize(("holds", "code", "sign"), [(True, 0, "✓"), (False, 3, "✗")])
@@ -268,7 +404,8 @@ def test_doctor_shows_each_wall(run, monkeypatch, holds, code, sign):
 
     checks = [doctor.Check("Python", True, "3"), doctor.Check("no network", holds, "[tried] it")]
     monkeypatch.setattr(doctor, "examine", lambda: iter(checks))
-    assert run("doctor") == (code, f"✓ Python 3 {sign} no network [tried] it")
+    last = "All walls hold: you can grade." if holds else "1 check failed: don't grade here."
+    assert run("doctor") == (code, f"✓ Python 3 {sign} no network [tried] it {last}")
 
 
 def test_hostile_names_reach_no_terminal(run, hand_in):

@@ -88,6 +88,30 @@ def test_points_by_hand_penalty_and_total_add_up(course, hand_in, toy_report, ro
     assert row["duedate"] == "2030-01-01 00:00:00 UTC"
 
 
+@pytest.mark.parametrize(
+    ("due", "came", "said"),
+    [
+        ("2020-01-01 00:00 UTC", None, "no time of submission: lateness unknown"),
+        ("2020-01-01 00:00 UTC", "2019-12-31 23:00 UTC", ""),
+        (None, None, ""),  # nothing can be late
+    ],
+)
+def test_a_submission_without_its_time_is_no_timely_one(
+    course, hand_in, toy_report, rows, edit, due, came, said
+):
+    """A file from a learning management system says nothing about when it came."""
+    hand_in("ann")
+    record(course, "toy", [toy_report("ann")])
+
+    def dated(gradebook):
+        gradebook.update_or_create_assignment("toy", duedate=due)
+        gradebook.update_or_create_submission("toy", "ann", timestamp=came)
+
+    edit(dated)
+    row = rows()["ann"]
+    assert (row["score"], row["late_submission_penalty"], row["reason"]) == ("12", "0", said)
+
+
 def test_a_damaged_second_hand_in_leaves_the_score_and_says_so(
     course, hand_in, toy_report, stored, rows
 ):

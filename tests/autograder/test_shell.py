@@ -135,7 +135,7 @@ def test_a_call_that_ends_the_student_s_process_costs_that_process_only(shell):
     assert "It defines words, calls, scale" in terminal.until(READY)
     terminal.type("student.calls.append(1)")
     said = terminal.type("student.scale(1, 2)")
-    assert said.strip().startswith("WorkerCrashed: your code ended the process")
+    assert said.strip().startswith("WorkerCrashed: your code ended its own process")
     assert terminal.type("student.calls") == "[]"
 
 
@@ -163,7 +163,14 @@ def test_the_lab_is_what_the_file_or_its_folder_is_named_after():
     assert lab_of(Path("mine.ipynb")) is None
 
 
-def test_a_file_of_no_known_lab_is_wrong_use():
-    done = CliRunner().invoke(app, ["shell", "mine.ipynb"])
+def test_a_file_that_is_not_there_is_named_before_its_lab_is_asked_for(tmp_path):
+    done = CliRunner().invoke(app, ["shell", str(tmp_path / "mine.ipynb")])
+    assert isinstance(done.exception, WrongUseError)
+    assert str(done.exception) == f"No file {tmp_path / 'mine.ipynb'}. Give a notebook."
+
+
+def test_a_file_of_no_known_lab_is_wrong_use(tmp_path):
+    (tmp_path / "mine.ipynb").write_text("{}")
+    done = CliRunner().invoke(app, ["shell", str(tmp_path / "mine.ipynb")])
     assert isinstance(done.exception, WrongUseError)
     assert "autograder shell FILE --lab lab02" in str(done.exception)

@@ -3,7 +3,12 @@ import io
 from rich.console import Console
 
 from autograder.report import not_graded
-from autograder.tables import Steps, grades_table, list_problems
+from autograder.tables import Steps, grades_table, list_problems, validation_table
+from autograder.validate import Row, ValidationResult
+
+
+def _rows(said):
+    return [[part.strip() for part in line.split("│")] for line in said.splitlines()]
 
 
 def _printed(thing):
@@ -16,14 +21,45 @@ def test_scores_walls_and_what_is_missing(toy_report):
     reports = [toy_report("ann"), not_graded("eve", "toy", "not JSON")]
     said = _printed(grades_table("toy", reports, {}))
     assert "toy: 2 submissions" in said
-    assert "1 walls: bubblewrap" in said
+    assert "1 wall: bubblewrap" in said
     weaker = toy_report("bob", walls=("landlock", "seccomp"))
-    assert "2 walls: landlock, seccomp (weaker walls, without" in _printed(
-        grades_table("toy", [weaker], {})
+    weak = " ".join(_printed(grades_table("toy", [weaker], {})).split())
+    assert "2 walls: landlock, seccomp (weaker walls, without" in weak
+    assert weak.startswith("toy: 1 submission ")
+    assert ["", "ann", "12", "12", "graded", "0.25", ""] in _rows(said)
+    assert ["", "eve", "–", "–", "not graded", "0.00", ""] in _rows(said)
+
+
+def test_a_column_says_who_was_graded_behind_which_walls_when_they_differ(toy_report):
+    reports = [toy_report("ann"), toy_report("bob", walls=("landlock", "seccomp"))]
+    said = _printed(grades_table("toy", [*reports, not_graded("eve", "toy", "not JSON")], {}))
+    assert [row[1:7:5] for row in _rows(said) if len(row) == 8] == [
+        ["ann", "1"],
+        ["bob", "2"],
+        ["eve", "–"],
+    ]
+
+
+def test_the_table_of_a_suite_names_tests_and_how_they_ended():
+    rows = (
+        Row("points", "suite", 7, 7),
+        Row("mutants", "suite", problem="mutants.py has no wrong answer"),
+        Row("solution", "solution", 5, 7, "loses [some]", {"test_a": "failed at 41: NameError"}),
+        Row("loop", "alternative", 7, 7),
+        Row("adds", "mutant", 4, 7, "", {"test_a": "failed at 41: got 7", "test_b": "not_run"}),
+        Row("untouched", "untouched", 0, 7, "", {"test_a": "raised at 41: NameError"}),
     )
-    rows = [[part.strip() for part in line.split("│")] for line in said.splitlines()]
-    assert ["", "ann", "12", "12", "graded", "0.25", "1", ""] in rows
-    assert ["", "eve", "–", "–", "not graded", "0.00", "–", ""] in rows
+    said = _printed(validation_table(ValidationResult("toy", rows, {})))
+    assert "toy: the suite is NOT valid" in said
+    assert [row[1:-1] for row in _rows(said) if len(row) == 8] == [
+        ["✓", "points", "suite", "7", "7", ""],
+        ["✗", "mutants", "suite", "", "", "mutants.py has no wrong answer"],
+        ["✗", "solution", "solution", "5", "7", "loses [some]"],
+        ["", "", "", "", "", "test_a: failed at 41: NameError"],
+        ["✓", "loop", "alternative", "7", "7", ""],
+        ["✓", "adds", "mutant", "4", "7", "a, b"],
+        ["✓", "untouched", "untouched", "0", "7", ""],
+    ]
 
 
 def test_who_was_not_recorded_is_marked(toy_report):

@@ -36,6 +36,11 @@ MUTANTS = [
            {"add-answer": ("a + b", "a * b")}),
 ]
 """
+ALTERNATIVES = """
+from autograder.suite import Alternative
+
+ALTERNATIVES = [Alternative("sum", {"add-answer": "def add(a, b):\\n    return sum((a, b))"})]
+"""
 LAB = """
 title = "Toy lab"
 notebook = "../../../solutions/toy/toy.ipynb"
@@ -100,6 +105,7 @@ def make_course(root: Path) -> Course:
     (suite / "lab.toml").write_text(LAB)
     (suite / "test_toy.py").write_text(SUITE)
     (suite / "mutants.py").write_text(MUTANTS)
+    (suite / "alternatives.py").write_text(ALTERNATIVES)
     shutil.copy(ROOT / CONFIG, root / CONFIG)
     return Course(root, root)
 

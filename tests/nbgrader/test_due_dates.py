@@ -35,6 +35,9 @@ def test_late_work_costs_what_the_config_says_and_an_extension_takes_it_back(
     nbgrader("autograde", "toy")
     nbgrader("export", "--to=grades.csv")
     assert _exported(course) == {"ann": ("12", "6", "6"), "bob": ("12", "0", "12")}
+    said = nbgrader("export", "--to=submitted", code=1)
+    assert "Can't write submitted: it is a folder or a device." in said
+    assert "Traceback" not in said
 
     autograder("extend", "toy", "ann", "--hours", "29")  # still an hour late
     said = autograder("export", "toy", "--to", "grades.csv")
