@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from autograder.pages import render
-from autograder.report import Report, Verdict
+from autograder.report import Misconception, Report, Verdict
 
 __all__ = ["ClassReport", "as_json", "class_page", "summarise", "write_class_report"]
 
@@ -29,19 +29,28 @@ STOPPED = frozenset(Verdict) - {
 
 @dataclass(frozen=True)
 class TestFigure:
-    """How many of the students who were graded pass one hidden test."""
+    """How many of the students who were graded pass one hidden test.
+
+    It reached those whose answer it ran: there was one, and no earlier test stood in the way.
+    """
 
     __test__ = False  # pytest must not collect this class
 
     task: str
     name: str
     passed: int
+    reached: int
     total: int
 
     @property
     def missed(self) -> int:
-        """How many don't."""
-        return self.total - self.passed
+        """How many answers it refused."""
+        return self.reached - self.passed
+
+    @property
+    def not_reached(self) -> int:
+        """How many students it says nothing about."""
+        return self.total - self.reached
 
 
 @dataclass(frozen=True)
@@ -55,7 +64,7 @@ class ClassReport:
     tasks: tuple[tuple[str, float], ...]
     bins: tuple[int, ...]
     tests: tuple[TestFigure, ...]
-    misconceptions: tuple[tuple[str, int], ...]
+    misconceptions: tuple[tuple[Misconception, int], ...]
     stopped: tuple[tuple[str, int], ...]
 
     @property
@@ -94,7 +103,9 @@ def summarise(lab: str, title: str, reports: Sequence[Report]) -> ClassReport:
         tasks=tuple({task.task: task.max_score for report in ok for task in report.tasks}.items()),
         bins=_bins(ok),
         tests=_tests(ok),
-        misconceptions=_ranked(Counter(s for report in ok for s in set(report.misconceptions))),
+        misconceptions=tuple(
+            Counter(each for report in ok for each in set(report.misconceptions)).most_common()
+        ),
         stopped=_stopped(ok),
     )
 
@@ -139,11 +150,19 @@ def _class(summary: ClassReport) -> dict[str, Any]:
         "figures": summary.figures(),
         "bins": list(summary.bins),
         "tests": [
-            {"task": t.task, "name": t.name, "passed": t.passed, "total": t.total}
+            {
+                "task": t.task,
+                "name": t.name,
+                "passed": t.passed,
+                "missed": t.missed,
+                "not_reached": t.not_reached,
+                "total": t.total,
+            }
             for t in summary.tests
         ],
         "misconceptions": [
-            {"sentence": sentence, "students": count} for sentence, count in summary.misconceptions
+            {"task": each.task, "sentence": each.sentence, "students": count}
+            for each, count in summary.misconceptions
         ],
     }
 
@@ -167,14 +186,16 @@ def _bins(reports: Sequence[Report]) -> tuple[int, ...]:
 def _tests(reports: Sequence[Report]) -> tuple[TestFigure, ...]:
     """Count passes per test, the most often missed first."""
     total: Counter[tuple[str, str]] = Counter()
+    reached: Counter[tuple[str, str]] = Counter()
     passed: Counter[tuple[str, str]] = Counter()
     for report in reports:
         for task in report.tasks:
             for test in task.tests:
                 total[task.task, test.name] += 1
+                reached[task.task, test.name] += test.reached
                 passed[task.task, test.name] += test.verdict == Verdict.passed
-    figures = [TestFigure(*key, passed[key], count) for key, count in total.items()]
-    return tuple(sorted(figures, key=lambda figure: -figure.missed))
+    figures = [TestFigure(*key, passed[key], reached[key], count) for key, count in total.items()]
+    return tuple(sorted(figures, key=lambda figure: (-figure.missed, -figure.not_reached)))
 
 
 def _stopped(reports: Sequence[Report]) -> tuple[tuple[str, int], ...]:
@@ -186,10 +207,6 @@ def _stopped(reports: Sequence[Report]) -> tuple[tuple[str, int], ...]:
         if verdict in STOPPED
     )
     return tuple((verdict.value.replace("_", " "), count) for verdict, count in verdicts.items())
-
-
-def _ranked(counts: Counter[str]) -> tuple[tuple[str, int], ...]:
-    return tuple(counts.most_common())
 
 
 def _scores(report: Report, tasks: Sequence[tuple[str, float]]) -> list[tuple[float, float] | None]:

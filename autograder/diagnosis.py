@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from autograder.report import Misconception
 from autograder.suite import Suite
 
 __all__ = [
@@ -76,13 +77,10 @@ def suspects(suite: Suite, signs: Signs) -> list[str]:
     return [spec.function for spec in suite.tests if spec.task in known & wrong]
 
 
-def misconceptions(suite: Suite, signs: Signs) -> tuple[str, ...]:
-    """Return a sentence for each mistake that the tests, run with SAME_INPUTS, point to."""
+def misconceptions(suite: Suite, signs: Signs) -> tuple[Misconception, ...]:
+    """Return each mistake that the tests, run with SAME_INPUTS, point to, with its task."""
     matrix = read_matrix(suite)
-    return tuple(
-        _either(list(dict.fromkeys(matrix[name].misconception for name in names)))
-        for names in diagnose(matrix, signs)
-    )
+    return tuple(_told([matrix[name] for name in names]) for names in diagnose(matrix, signs))
 
 
 def diagnose(matrix: Mapping[str, Entry], signs: Signs) -> list[tuple[str, ...]]:
@@ -114,8 +112,12 @@ def _alike(sign: str, other: str) -> bool:
     )
 
 
-def _either(sentences: list[str]) -> str:
-    return sentences[0] if len(sentences) == 1 else f"One of two: {' Or: '.join(sentences)}"
+def _told(entries: list[Entry]) -> Misconception:
+    """Say what mutants that lose the same tests, so of one task, misunderstand."""
+    sentences = list(dict.fromkeys(entry.misconception for entry in entries))
+    one = len(sentences) == 1
+    said = sentences[0] if one else f"One of two: {' Or: '.join(sentences)}"
+    return Misconception(entries[0].task, said)
 
 
 def read_matrix(suite: Suite) -> dict[str, Entry]:

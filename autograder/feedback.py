@@ -3,11 +3,16 @@
 It shows the score, each hidden test by its name with the author's hint, the misconception that the
 pattern of failures points to, and the student's own code, text and errors. It is made from the
 report, never from cell outputs, so nothing of a hidden test can slip into it.
+
+Who could not be graded gets a page too, with the reason and what to do, if it lies in the file that
+was handed in. All other reasons are ours and can name hidden tests: staff alone read them.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
 from typing import Any
 
 from nbconvert.exporters import Exporter
@@ -18,19 +23,61 @@ from nbgrader.preprocessors import GetGrades
 from nbgrader.utils import is_grade, is_solution
 from traitlets import default
 
+from autograder import notebook
+from autograder.batch import absent
 from autograder.course import Course
+from autograder.errors import NotebookError
 from autograder.exchange import carry_receipt
 from autograder.gradebook import report_of
 from autograder.pages import render
 from autograder.quiet import quiet_nbgrader
-from autograder.report import TestResult, Verdict
+from autograder.report import Report, TestResult, Verdict
+from autograder.store import Store
+from autograder.tables import counted
 
-__all__ = ["FeedbackExporter", "GetGradesAndDoubts", "feedback_page", "write_feedback"]
+__all__ = [
+    "FeedbackExporter",
+    "GetGradesAndDoubts",
+    "feedback_page",
+    "not_graded_page",
+    "ungraded",
+    "write_feedback",
+]
+
+MOST_NOTES = 20
+_SYNTAX = ("SyntaxError", "IndentationError", "TabError")
+_NOTE = re.compile(
+    r"Cell (?P<number>\d+)(?:, line (?P<line>\d+))? raised (?P<what>(?P<kind>\w+).*)", re.S
+)
+
+
+@dataclass(frozen=True)
+class Stop:
+    """A cell that raised when the notebook was run, so that what stands below `line` is missing."""
+
+    note: str
+    number: int
+    line: int
+    what: str
+    kind: str
+
+    @property
+    def never_began(self) -> bool:
+        """Whether Python could not even read the cell."""
+        return self.kind in _SYNTAX
 
 
 @dataclass(frozen=True)
 class Part:
-    """One grade cell, as the student sees it. `waiting`: a person still has to grade it."""
+    """One grade cell, as the student sees it.
+
+    Attributes:
+        waiting: a person still has to grade it.
+        number: the cell of the submitted notebook that the answer stands in; 0 if unknown.
+        untouched: the answer was handed in as it came.
+        stop: how the answer's own cell ended before the tests began, if it did.
+        misconceptions: sentences on what may lie behind the lost points.
+    """
 
     title: str
     score: float
@@ -40,14 +87,36 @@ class Part:
     adjusted: bool
     written: bool
     answer: str
+    number: int
     untouched: bool
     comment: str
+    stop: Stop | None
+    misconceptions: tuple[str, ...]
     tests: tuple[TestResult, ...]
 
     @property
     def all_passed(self) -> bool:
         """Whether there is nothing to explain."""
         return all(test.verdict == Verdict.passed for test in self.tests)
+
+    @property
+    def folded(self) -> str:
+        """What to say in place of the tests where none of them says anything more; else nothing."""
+        tests = len(self.tests)
+        if self.all_passed:
+            return "The test passed" if tests == 1 else f"All {tests} tests passed"
+        unread = self.stop is not None and self.stop.never_began and not self.score
+        return f"What {counted(tests, 'test')} would check" if self.unwritten or unread else ""
+
+    @property
+    def unwritten(self) -> bool:
+        """Whether there is no answer, in the answer's cell or in another."""
+        return self.untouched and not any(test.reached for test in self.tests)
+
+    @property
+    def groups(self) -> list[tuple[TestResult, ...]]:
+        """The tests in order; neighbours that one and the same thing kept from running together."""
+        return [tuple(tests) for _, tests in groupby(self.tests, key=_obstacle)]
 
 
 class GetGradesAndDoubts(GetGrades):
@@ -86,12 +155,14 @@ class FeedbackExporter(Exporter):
 
 def feedback_page(nb: NotebookNode, grades: dict[str, Any]) -> str:
     """Write the page. `grades` holds the score, maximum and late penalty that nbgrader recorded."""
-    parts = list(_parts(nb))
+    report, parts = report_of(nb), list(_parts(nb))
     return render(
         "feedback.html.j2",
         title=nb.metadata["autograder"].get("title") or grades["assignment"],
-        report=report_of(nb),
+        report=report,
         parts=parts,
+        notes=_notes(report, parts),
+        strays=[each.sentence for each in report.misconceptions if not each.task],
         score=grades["score"],
         max_score=grades["max_score"],
         late_penalty=grades["late_penalty"],
@@ -100,17 +171,56 @@ def feedback_page(nb: NotebookNode, grades: dict[str, Any]) -> str:
     )
 
 
+def not_graded_page(title: str, lab: str, student: str, reason: str) -> str:
+    """Write the page of a student without a score. Without a reason, the fault is ours."""
+    return render("not_graded.html.j2", title=title, lab=lab, student=student, reason=reason)
+
+
+def ungraded(course: Course, lab: str, students: Sequence[str]) -> list[Report]:
+    """Return the reports of those who have no recorded score because they could not be graded."""
+    latest = Store(course.reports).latest(lab) if course.reports.exists() else []
+    return [
+        report
+        for report in latest
+        if report.status != "graded"
+        and report.student in students
+        and not course.autograded(report.student, lab).exists()
+    ]
+
+
 def write_feedback(course: Course, lab: str, students: list[str]) -> dict[str, str]:
     """Write the pages of some students. Returns {student: reason} for those that have none."""
-    problems = {}
+    problems, without = {}, {report.student: report for report in ungraded(course, lab, students)}
     for student in students:
-        if not course.autograded(student, lab).exists():
-            problems[student] = (
-                "no recorded scores: it could not be graded, or `autograder grade` has not run yet"
-            )
+        if student in without:
+            _write_not_graded(course, without[student])
+        elif not course.autograded(student, lab).exists():
+            problems[student] = f"no recorded scores: run `autograder grade {lab}`"
         elif reason := _write_one(course, lab, student):
             problems[student] = reason
     return problems
+
+
+def _write_not_graded(course: Course, report: Report) -> None:
+    """Write the page, with the reason where it lies in the file itself; others can name tests."""
+    lab, student = report.lab, report.student
+    submitted, page = course.submission(student, lab), course.feedback(student, lab)
+    reason = report.reason if report.reason == _fault_of(submitted) else ""
+    page.parent.mkdir(parents=True, exist_ok=True)
+    text = not_graded_page(course.suite(lab).title, lab, student, reason)
+    page.write_text(text, encoding="utf-8")
+    carry_receipt(submitted.parent, page.parent)
+
+
+def _fault_of(submitted: Path) -> str:
+    """Say why a file that was handed in can't be read; nothing when it can."""
+    if reason := absent(submitted):
+        return reason
+    try:
+        notebook.read(submitted)
+    except NotebookError as error:
+        return str(error)
+    return ""
 
 
 def _write_one(course: Course, lab: str, student: str) -> str:
@@ -130,7 +240,7 @@ def _write_one(course: Course, lab: str, student: str) -> str:
 
 
 def _parts(nb: NotebookNode) -> Iterator[Part]:
-    tests = {task.task: task.tests for task in report_of(nb).tasks}
+    report = report_of(nb)
     answers = {cell.metadata.get("nbgrader", {}).get("grade_id"): cell for cell in nb.cells}
     heading = ""
     for cell in nb.cells:
@@ -138,15 +248,15 @@ def _parts(nb: NotebookNode) -> Iterator[Part]:
         if is_grade(cell):
             name = cell.metadata.nbgrader["grade_id"]
             answer = answers.get(f"{name}-answer", cell)
-            yield _part(heading or name, cell, answer, tests.get(name, ()))
+            yield _part(heading or name, cell, answer, report)
 
 
-def _part(
-    title: str, cell: NotebookNode, answer: NotebookNode, tests: tuple[TestResult, ...]
-) -> Part:
+def _part(title: str, cell: NotebookNode, answer: NotebookNode, report: Report) -> Part:
     about, auto = cell.metadata.nbgrader, cell.metadata.nbgrader.get("auto_score")
     own = is_solution(answer)  # never show a test cell as if it were the student's
-    score = about["score"] or 0.0
+    number = answer.metadata.get("autograder", {}).get("number", 0)
+    tests = {task.task: task.tests for task in report.tasks}
+    name, score = about["grade_id"], about["score"] or 0.0
     return Part(
         title=title,
         score=score,
@@ -156,15 +266,39 @@ def _part(
         adjusted=auto is not None and score != auto,
         written=answer.cell_type == "markdown",
         answer=answer.source if own else "",
+        number=number,
         untouched=bool(answer.metadata.nbgrader.get("untouched")),
         comment=answer.metadata.nbgrader.get("comment") or "",
-        tests=tests,
+        stop=_stop(report.notes, number),
+        misconceptions=tuple(m.sentence for m in report.misconceptions if m.task == name),
+        tests=tests.get(name, ()),
     )
+
+
+def _stop(notes: Sequence[str], number: int) -> Stop | None:
+    """Find out how a cell stopped from the notes of the session; None when it did not."""
+    for found in filter(None, map(_NOTE.match, notes)):
+        if int(found["number"]) == number:
+            return Stop(found[0], number, int(found["line"] or 0), found["what"], found["kind"])
+    return None
+
+
+def _notes(report: Report, parts: Sequence[Part]) -> list[tuple[str, int]]:
+    """Return each note with the number of the part whose answer stopped; 0 for other cells."""
+    places = {part.stop.note: n for n, part in enumerate(parts, start=1) if part.stop}
+    return [(note, places.get(note, 0)) for note in report.notes[:MOST_NOTES]]
+
+
+def _obstacle(test: TestResult) -> tuple[object, ...]:
+    """Return what kept a test from running; for one that ran, something of its own."""
+    ran = test.reached and test.verdict in (Verdict.passed, Verdict.failed)
+    return (test.name, id(test)) if ran else (test.verdict, test.message)
 
 
 def _heading(cell: NotebookNode) -> str:
     """Return the first heading of the instructor's Markdown, without its points."""
-    if cell.cell_type != "markdown" or is_solution(cell):
+    own = is_solution(cell) or cell.metadata.get("autograder", {}).get("own")
+    if cell.cell_type != "markdown" or own:
         return ""
     found = re.search(r"^#+ +(.+?)(?: *\([\d.]+ points?\))? *$", cell.source, re.M)
     return found[1] if found else ""

@@ -51,13 +51,21 @@ def number(value: float) -> str:
 
 
 def code(source: str) -> Markup:
-    """Colour a student's code. Pygments escapes it.
+    r"""Colour a student's code and number its lines as errors do. Pygments escapes it.
 
     >>> "<script>" in code("x = '<script>'")
     False
+    >>> print(code("\n..."))
+    <span class="line" data-line="1"></span>
+    <span class="line" data-line="2"><span class="o">...</span></span>
     """
-    text = inert(source, MAX_CODE)
-    return Markup(highlight(text, PythonLexer(), HtmlFormatter(nowrap=True)))  # noqa: S704
+    lexer = PythonLexer(stripnl=False, ensurenl=False)
+    coloured = highlight(inert(source, MAX_CODE), lexer, HtmlFormatter(nowrap=True))
+    lines = coloured.removesuffix("\n").split("\n")
+    return Markup("\n").join(
+        Markup('<span class="line" data-line="{}">{}</span>').format(number, Markup(line))  # noqa: S704
+        for number, line in enumerate(lines, start=1)
+    )
 
 
 @cache

@@ -5,9 +5,18 @@ from enum import StrEnum
 from math import fsum
 from typing import Any, Literal
 
-__all__ = ["Report", "TaskResult", "TestResult", "Verdict", "not_graded"]
+__all__ = [
+    "NOT_WRITTEN",
+    "Misconception",
+    "Report",
+    "TaskResult",
+    "TestResult",
+    "Verdict",
+    "not_graded",
+]
 
 Status = Literal["graded", "not_graded"]
+NOT_WRITTEN = "You have not written this yet."  # the message of an answer that was left alone
 
 
 class Verdict(StrEnum):
@@ -39,6 +48,11 @@ class TestResult:
     max_points: float
     message: str = ""
 
+    @property
+    def reached(self) -> bool:
+        """Whether it says something about an answer: it ran, and there was one."""
+        return self.verdict is not Verdict.not_run and self.message != NOT_WRITTEN
+
 
 @dataclass(frozen=True)
 class TaskResult:
@@ -57,13 +71,24 @@ class TaskResult:
 
 
 @dataclass(frozen=True)
+class Misconception:
+    """What may lie behind the wrong answers in one task, in the author's words.
+
+    `task` is empty in a report that an earlier grader wrote.
+    """
+
+    task: str
+    sentence: str
+
+
+@dataclass(frozen=True)
 class Report:
     """One graded submission, or the reason why it could not be graded.
 
     Attributes:
         status: `not_graded` means that no score may be recorded: `reason` says why.
         seconds: wall time that grading took.
-        misconceptions: sentences of the mutants that give the same wrong answers.
+        misconceptions: those of the mutants that give the same wrong answers.
         suite_digest, seed: what to give again to get the same score again.
         walls: what stood between the student's code and this machine.
         notes: what the student's own cells said went wrong, cleaned and bounded.
@@ -77,7 +102,7 @@ class Report:
     max_score: float = 0.0
     seconds: float = 0.0
     tasks: tuple[TaskResult, ...] = ()
-    misconceptions: tuple[str, ...] = ()
+    misconceptions: tuple[Misconception, ...] = ()
     suite_digest: str = ""
     seed: int = 0
     walls: tuple[str, ...] = ()
@@ -111,7 +136,8 @@ class Report:
         if odd := set(data) ^ known:
             raise ValueError(f"not a report: missing or unknown keys {sorted(odd)}")
         plain = {**data, "tasks": tuple(_task(task) for task in data["tasks"])}
-        for name in ("misconceptions", "walls", "notes"):
+        plain["misconceptions"] = tuple(_misconception(each) for each in data["misconceptions"])
+        for name in ("walls", "notes"):
             plain[name] = tuple(data[name])
         return cls(**plain)
 
@@ -119,6 +145,11 @@ class Report:
 def not_graded(student: str, lab: str, reason: str, **known: Any) -> Report:
     """Report that a submission has no score, and why."""
     return Report(student=student, lab=lab, status="not_graded", reason=reason, **known)
+
+
+def _misconception(data: dict[str, str] | str) -> Misconception:
+    """Rebuild one; an earlier grader stored the sentence alone."""
+    return Misconception("", data) if isinstance(data, str) else Misconception(**data)
 
 
 def _task(data: dict[str, Any]) -> TaskResult:

@@ -4,7 +4,12 @@ from dataclasses import replace
 import pytest
 
 from autograder.dashboard import as_json, class_page, summarise, write_class_report
-from autograder.report import TaskResult, Verdict, not_graded
+from autograder.errors import Raised, StudentError
+from autograder.outcomes import outcome_of
+from autograder.report import NOT_WRITTEN, Misconception, TaskResult, Verdict, not_graded
+from autograder.suite import TestSpec
+
+MULTIPLIES = Misconception("add", "You multiply.")
 
 
 @pytest.fixture
@@ -16,8 +21,8 @@ def reports(toy_report):
     return [
         toy_report("ann"),
         toy_report("bob", multiplies=False),
-        toy_report("cyd", adds=False, misconceptions=("You multiply.",)),
-        replace(lost, tasks=(endless, mul), misconceptions=("You multiply.",), seconds=4.0),
+        toy_report("cyd", adds=False, misconceptions=(MULTIPLIES,)),
+        replace(lost, tasks=(endless, mul), misconceptions=(MULTIPLIES,), seconds=4.0),
         not_graded("eve", "toy", "not JSON"),
     ]
 
@@ -44,9 +49,34 @@ def test_tests_are_ranked_by_how_many_miss_them(reports):
     ]
 
 
+def test_who_wrote_nothing_or_was_not_run_did_not_miss_a_test(toy_report):
+    wrong = toy_report("ann", adds=False)
+    (first, second), mul = wrong.tasks[0].tests, wrong.tasks[1]
+    stub = (replace(first, message=NOT_WRITTEN), replace(second, verdict=Verdict.not_run))
+    empty = replace(wrong, student="bob", tasks=(TaskResult.of("add", stub), mul))
+    figures = summarise("toy", "", [wrong, empty, toy_report("cyd")]).tests
+    assert [(test.missed, test.reached, test.not_reached) for test in figures] == [
+        (1, 2, 1),
+        (1, 2, 1),
+        (0, 3, 0),
+    ]
+    assert ">1 of 1<" in class_page(summarise("toy", "", [wrong, empty]))
+
+
+def test_the_message_of_an_answer_left_alone_is_the_one_that_outcomes_gives(tmp_path):
+    unwritten = StudentError(Raised(("NotImplementedError", "RuntimeError", "Exception"), ""))
+    spec = TestSpec("test_adds", "Adds.", "add", 1.0, "Add both.")
+    assert outcome_of(unwritten, spec, tmp_path, answered=False).message == NOT_WRITTEN
+
+
+def test_the_page_names_the_task_of_a_misconception(reports):
+    page = class_page(summarise("toy", "Toy lab", reports))
+    assert '<td>You multiply.</td><td class="soft">add</td><td class="num">2</td>' in page
+
+
 def test_misconceptions_and_stopped_programs_are_counted(reports):
     summary = summarise("toy", "", reports)
-    assert summary.misconceptions == (("You multiply.", 2),)
+    assert summary.misconceptions == ((MULTIPLIES, 2),)
     assert summary.stopped == (("timed out", 1),)
 
 

@@ -15,6 +15,7 @@ from autograder.diagnosis import (
     suspects,
     write_matrix,
 )
+from autograder.report import Misconception
 from autograder.suite import load_suite
 
 TOY = Path(__file__).parent / "fixtures" / "toy"
@@ -101,9 +102,15 @@ def test_two_mutants_that_answer_alike_are_named_together_and_three_not_at_all(s
     assert named(signs, long=LONG, same=SAME, third=LONG) == []
     write_matrix(suite, {"long": LONG, "same": SAME})
     said = "One of two: A long sum overflows. Or: The order matters."
-    assert misconceptions(suite, signs) == (said,)
+    assert misconceptions(suite, signs) == (Misconception("add", said),)
     write_matrix(suite, {"long": LONG, "again": LONG})
-    assert misconceptions(suite, signs) == ("A long sum overflows.",)
+    assert misconceptions(suite, signs) == (Misconception("add", "A long sum overflows."),)
+
+
+def test_each_misconception_names_its_task(suite):
+    write_matrix(suite, {"long": LONG, "other": OTHER})
+    signs = {"short": "passed", "long": WRONG, "mul": WRONG}
+    assert [each.task for each in misconceptions(suite, signs)] == ["add", "mul"]
 
 
 def test_only_tasks_with_a_wrong_value_and_with_mutants_are_run_again(suite):

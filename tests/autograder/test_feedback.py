@@ -2,14 +2,25 @@
 
 import html
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
 from nbgrader.api import Gradebook
 
+from autograder import notebook
 from autograder.database import url
-from autograder.feedback import write_feedback
+from autograder.feedback import ungraded, write_feedback
 from autograder.recording import record
+from autograder.report import (
+    NOT_WRITTEN,
+    Misconception,
+    TaskResult,
+    TestResult,
+    Verdict,
+    not_graded,
+)
+from autograder.store import Store
 
 
 class _Page(HTMLParser):
@@ -60,16 +71,118 @@ def test_it_says_the_score_the_tests_and_the_hints(page):
     assert "Multiplies two numbers. passed 7 / 7" in said
 
 
-def test_it_shows_misconceptions_and_the_students_own_errors(page, toy_report):
-    report = toy_report(
-        "ann",
-        adds=False,
-        misconceptions=("You multiply where you should add.",),
-        notes=("Cell 3, line 2 raised NameError: name 'x' is not defined",),
-    )
+def _section(source, number):
+    """Return the words of one task's section."""
+    found = re.search(rf'<section class="card" id="part-{number}".*?</section>', source, re.S)
+    return _words(found[0])
+
+
+def _with_tests(report, task, *tests):
+    """Change a report: its task has these (verdict, message) in place of its own tests."""
+    kept = [
+        TestResult(f"Test {n}.", verdict, 0.0, 5.0 / len(tests), message)
+        for n, (verdict, message) in enumerate(tests, start=1)
+    ]
+    tasks = [TaskResult.of(task, tuple(kept)) if t.task == task else t for t in report.tasks]
+    return replace(report, tasks=tuple(tasks), score=sum(task.score for task in tasks))
+
+
+def test_it_shows_the_students_own_errors(page, toy_report):
+    note = "Cell 9, line 2 raised NameError: name 'x' is not defined"
+    assert note in _words(page(toy_report("ann", adds=False, notes=(note,))))
+
+
+def test_a_misconception_stands_in_its_task(page, toy_report):
+    said = Misconception("add", "You multiply where you should add.")
+    source = page(toy_report("ann", adds=False, misconceptions=(said,)), add="return a * b")
+    assert f"What may lie behind it: {said.sentence}" in _section(source, 1)
+    assert said.sentence not in _section(source, 2)
+    assert source.count(said.sentence) == 1
+
+
+def test_a_misconception_of_an_earlier_grader_stands_above_the_tasks(page, toy_report):
+    said = Misconception("", "You multiply where you should add.")
+    source = page(toy_report("ann", adds=False, misconceptions=(said,)))
+    assert source.count(said.sentence) == 1
+    assert said.sentence not in _section(source, 1)
+
+
+def test_code_has_the_numbers_that_errors_name(page):
+    source = page(add="return a - b")
+    assert "Your code (cell 3)" in _section(source, 1)
+    assert re.search(r'data-line="2">.*return', source)
+
+
+def test_a_cell_that_could_not_be_read_explains_its_task(page, toy_report):
+    note = "Cell 3, line 2 raised SyntaxError: expected ':'"
+    missing = (Verdict.failed, "Your notebook defines no `add`. Add both arguments.")
+    report = _with_tests(toy_report("ann", adds=False, notes=(note,)), "add", missing)
+    source = page(report, add="if a return b")
+    said = _section(source, 1)
+    assert "Cell 3 stopped at line 2 before any test ran: SyntaxError: expected ':'." in said
+    assert "nothing that it defines was there" in said
+    assert "What 1 test would check Test 1." in " ".join(said.replace("✗", " ").split())
+    assert "defines no" not in said
+    assert "stopped" not in _section(source, 2)
+    assert '<a href="#part-1">Toy lab</a>' in source
+
+
+def test_a_cell_that_stopped_half_way_keeps_its_tests(page, toy_report):
+    note = "Cell 3, line 4 raised NameError: name 'x' is not defined"
+    said = _section(page(toy_report("ann", notes=(note,)), add="return a + b"), 1)
+    assert "Cell 3 stopped at line 4 before any test ran: NameError: name 'x'" in said
+    assert "What stands below that line was not run." in said
+    assert "All 2 tests passed" in said
+
+
+def test_another_cell_that_stopped_belongs_to_no_task(page, toy_report):
+    note = "Cell 33, line 1 raised NameError: name 'x' is not defined"
+    source = page(toy_report("ann", adds=False, notes=(note,)), add="return 1")
+    assert "stopped" not in _section(source, 1)
+    assert "This is your answer to" not in _words(source)
+
+
+def test_what_was_not_written_takes_one_line(page, toy_report):
+    first = (Verdict.failed, NOT_WRITTEN)
+    rest = [(Verdict.not_run, "Not run: “Test 1.” must pass first.")] * 4
+    source = page(_with_tests(toy_report("ann", adds=False), "add", first, *rest))
+    said = _section(source, 1)
+    assert said.count("You have not written this yet.") == 1
+    assert "What 5 tests would check" in said
+    assert "must pass first" not in said
+    assert "not passed" not in said
+    assert "Your code" not in said
+
+
+def test_an_answer_in_another_cell_is_no_missing_answer(page, toy_report):
+    report = _with_tests(toy_report("ann", adds=False), "add", (Verdict.failed, "It is wrong."))
+    said = _section(page(report), 1)  # the answer's own cell is as it came
+    assert "You have not written this yet." not in said
+    assert "You handed this in as it came." in said
+    assert "Test 1. not passed It is wrong." in said
+
+
+def test_tests_that_one_thing_kept_from_running_share_a_line(page, toy_report):
+    why = "Not run: “Test 1.” must pass first."
+    tests = [(Verdict.failed, "The sum is wrong."), *[(Verdict.not_run, why)] * 3]
+    source = page(_with_tests(toy_report("ann", adds=False), "add", *tests), add="return 1")
+    said = _section(source, 1)
+    assert said.count(why) == 1
+    assert "3 tests not run Test 2. Test 3. Test 4. Not run" in said
+    assert "0 / 3.75" in said
+
+
+def test_tests_that_fail_alike_stand_alone(page, toy_report):
+    wrong = (Verdict.failed, "The sum is wrong.")
+    report = _with_tests(toy_report("ann", adds=False), "add", wrong, wrong)
+    assert _section(page(report, add="return 1"), 1).count("The sum is wrong.") == 2
+
+
+def test_it_does_not_name_walls_seeds_or_suites(page, toy_report):
+    report = toy_report("ann", suite_digest="94b3aa71cc", walls=("bubblewrap", "seccomp"))
     said = _words(page(report))
-    assert "You multiply where you should add." in said
-    assert "Cell 3, line 2 raised NameError: name 'x' is not defined" in said
+    assert not {"bubblewrap", "seccomp", "94b3aa71cc"} & set(re.findall(r"\w+", said))
+    assert "seed" not in said
 
 
 def test_it_shows_the_students_answers_and_no_test_cell(page):
@@ -104,7 +217,9 @@ ATTACK = "</pre><script>alert(1)</script><img src=x onerror=alert(2)>\x1b[31m\u2
 
 
 def test_hostile_text_is_inert_wherever_it_stands(page, toy_report):
-    report = toy_report("ann", adds=False, notes=(ATTACK,), misconceptions=(ATTACK,))
+    notes = (ATTACK, f"Cell 3, line 1 raised SyntaxError: {ATTACK}")
+    told = tuple(Misconception(task, ATTACK) for task in ("", "add"))
+    report = toy_report("ann", adds=False, notes=notes, misconceptions=told)
     tasks = [
         {**task, "tests": [{**t, "message": ATTACK} for t in task["tests"]]}
         for task in report.to_dict()["tasks"]
@@ -115,6 +230,17 @@ def test_hostile_text_is_inert_wherever_it_stands(page, toy_report):
     assert not {"script", "img", "iframe", "object", "link"} & set(_Page(source).tags)
     assert not [name for name, _ in _Page(source).attributes if name.startswith("on")]
     assert not {"\x1b", "\u202e"} & set(source)
+
+
+def test_no_heading_of_the_students_own_names_a_task(course, hand_in, toy_report):
+    path = hand_in("ann", add="return a + b")
+    nb = notebook.read(path)
+    forged = {"cell_type": "markdown", "source": "# FORGED: full marks", "metadata": {}}
+    nb["cells"][1:1] = [forged]
+    notebook.write(nb, path)
+    assert record(course, "toy", [toy_report("ann")]) == {}
+    assert write_feedback(course, "toy", ["ann"]) == {}
+    assert "FORGED" not in course.feedback("ann", "toy").read_text()
 
 
 def test_it_loads_nothing_and_may_load_nothing(page):
@@ -134,9 +260,79 @@ def test_the_page_is_bounded(page, toy_report):
 
 def test_who_has_no_recorded_scores_is_named(course):
     problems = write_feedback(course, "toy", ["ghost"])
-    assert problems == {
-        "ghost": "no recorded scores: it could not be graded, or `autograder grade` has not run yet"
-    }
+    assert problems == {"ghost": "no recorded scores: run `autograder grade toy`"}
+
+
+@pytest.fixture
+def refused(course):
+    """Store that a student's file could not be graded, write the page, and read it."""
+
+    def refused(student, reason):
+        report = not_graded(student, "toy", reason)
+        Store(course.reports).put("key", report)
+        assert ungraded(course, "toy", [student, "other"]) == [report]
+        assert write_feedback(course, "toy", [student]) == {}
+        return course.feedback(student, "toy").read_text()
+
+    return refused
+
+
+def test_who_misnamed_the_file_reads_so(course, hand_in, refused):
+    path = hand_in("eve")
+    path.rename(path.with_name("toy (1).ipynb"))
+    said = _words(refused("eve", "no toy.ipynb was handed in; found: toy (1).ipynb"))
+    assert "Feedback for eve Toy lab What you handed in could not be graded" in said
+    assert "The grader says: no toy.ipynb was handed in; found: toy (1).ipynb." in said
+    assert "called exactly toy.ipynb" in said
+
+
+def test_who_handed_in_no_notebook_reads_so(hand_in, refused):
+    hand_in("eve", raw="[1, 2]")
+    assert "its top level is no object" in _words(
+        refused("eve", "toy.ipynb is not a notebook: its top level is no object")
+    )
+
+
+@pytest.mark.parametrize(
+    "reason", ["grader error: test_adds: KeyError at test_toy.py:7", "toy.ipynb can't be read: x"]
+)
+def test_a_fault_of_ours_is_not_told_to_the_student(hand_in, refused, reason):
+    hand_in("eve")
+    said = _words(refused("eve", reason))
+    assert "Something went wrong on our side" in said
+    assert reason not in said
+
+
+def test_a_hostile_file_name_is_inert(hand_in, refused):
+    path = hand_in("eve")
+    path.rename(path.with_name("<img src=x>.ipynb"))
+    source = refused("eve", "no toy.ipynb was handed in; found: <img src=x>.ipynb")
+    assert "img" not in _Page(source).tags
+    assert "<img src=x>.ipynb" in _words(source)
+
+
+def test_the_page_of_a_refused_file_can_be_released(course, hand_in, refused):
+    path = hand_in("eve", raw="[]")
+    (path.parent / "submission_secret.txt").write_text("s3cret")
+    refused("eve", "toy.ipynb is not a notebook: its top level is no object")
+    secret = course.feedback("eve", "toy").with_name("submission_secret.txt")
+    assert secret.read_text() == "s3cret"
+
+
+def test_a_recorded_score_is_shown_although_a_later_grading_failed(page, course, toy_report):
+    page()
+    Store(course.reports).put("key", not_graded("ann", "toy", "the machine is full"))
+    assert ungraded(course, "toy", ["ann"]) == []
+    assert write_feedback(course, "toy", ["ann"]) == {}
+    assert "7 of 23" in _words(course.feedback("ann", "toy").read_text())
+
+
+def test_a_page_with_a_score_takes_the_place_of_the_refusal(course, hand_in, refused, toy_report):
+    hand_in("eve")
+    refused("eve", "the machine is full")
+    assert record(course, "toy", [toy_report("eve")]) == {}
+    assert write_feedback(course, "toy", ["eve"]) == {}
+    assert "12 of 23" in _words(course.feedback("eve", "toy").read_text())
 
 
 def test_writing_it_again_replaces_it(course, hand_in, toy_report):

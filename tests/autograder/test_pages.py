@@ -1,3 +1,5 @@
+import re
+
 import pytest
 from jinja2 import UndefinedError
 
@@ -22,6 +24,14 @@ def test_code_is_escaped_cleaned_and_bounded():
     assert "<script>" not in shown
     assert not {"\x1b", "\u202e"} & set(shown)
     assert len(code("y" * 10**6)) < 30_000
+
+
+def test_lines_of_code_are_numbered_as_python_counts_them():
+    shown = code("\n\nx = '''\n<b>\n'''\nraise ValueError\n")
+    numbers = re.findall(r'<span class="line" data-line="(\d+)">', shown)
+    assert numbers == ["1", "2", "3", "4", "5", "6"]
+    assert "ValueError" in shown.splitlines()[5]
+    assert all(line.count("<span") == line.count("</span>") for line in shown.splitlines())
 
 
 def test_a_template_with_a_missing_value_is_an_error_not_a_gap():

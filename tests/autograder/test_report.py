@@ -2,7 +2,15 @@ import json
 
 import pytest
 
-from autograder.report import Report, TaskResult, TestResult, Verdict, not_graded
+from autograder.report import (
+    NOT_WRITTEN,
+    Misconception,
+    Report,
+    TaskResult,
+    TestResult,
+    Verdict,
+    not_graded,
+)
 
 TESTS = (
     TestResult("adds", Verdict.passed, 0.1, 0.1),
@@ -25,13 +33,32 @@ def test_a_report_goes_through_json_and_back():
         max_score=3.3,
         seconds=1.5,
         tasks=(TaskResult.of("sums", TESTS),),
-        misconceptions=("A mean is no sum.",),
+        misconceptions=(Misconception("sums", "A mean is no sum."),),
         suite_digest="abc",
         seed=11,
         walls=("bubblewrap",),
         notes=("Cell 2 raised NameError",),
     )
     assert Report.from_dict(json.loads(json.dumps(report.to_dict()))) == report
+
+
+def test_a_report_of_an_earlier_grader_keeps_its_misconceptions():
+    data = {**not_graded("ada", "lab07", "").to_dict(), "misconceptions": ["A mean is no sum."]}
+    assert Report.from_dict(data).misconceptions == (Misconception("", "A mean is no sum."),)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "message", "reached"),
+    [
+        (Verdict.passed, "", True),
+        (Verdict.failed, "The mean is wrong.", True),
+        (Verdict.timed_out, "", True),
+        (Verdict.failed, NOT_WRITTEN, False),
+        (Verdict.not_run, "Another test must pass first.", False),
+    ],
+)
+def test_a_test_reaches_an_answer_when_there_is_one_and_it_runs(verdict, message, reached):
+    assert TestResult("adds", verdict, 0.0, 1.0, message).reached is reached
 
 
 def test_a_missing_key_is_named():
