@@ -230,7 +230,7 @@ _FORGED: dict[str, Answer] = {
         "    return np.zeros((3, 2)).view(Chameleon)\n"
     ),
     "add-k-answer": (
-        "def add_k(ngrams, counts, queries, vocab_size, k):\n    return [Yes(0.5)] * len(queries)\n"
+        "def add_k(ngrams, counts, queries, vocab_size, k):\n    return [Yes(0.5)] * 94\n"
     ),
     "interpolation-answer": "interpolate = tune_weights = Liar()\n",
     "kneser-ney-answer": (
@@ -315,7 +315,7 @@ SAMPLES = [
     Sample(
         "jocelyn",
         "doubles a list until the memory is gone",
-        _FULL - 4,
+        _FULL - 3,
         changes={"sampler-answer": _HOARDER},
     ),
     Sample(

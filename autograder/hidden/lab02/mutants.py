@@ -179,6 +179,18 @@ _MIXING = [
         },
     ),
     Mutant(
+        "responsibilities-added-up",
+        "interpolation",
+        "The new weight of a model is the mean of its responsibilities. Yours is their sum, so the "
+        "weights grow with the text and do not sum to one.",
+        {
+            _MIX: (
+                "weights = responsibility.mean(axis=1)",
+                "weights = responsibility.sum(axis=1)",
+            )
+        },
+    ),
+    Mutant(
         "impossible-tokens-kept",
         "interpolation",
         "A token that every model calls impossible has responsibilities of 0/0 and turns all "
@@ -338,6 +350,17 @@ _SAMPLING = [
         "sampler",
         "The temperature is applied to the transitions and not to the start.",
         {_SAMPLER: ("temper(start, temperature), temper(tr", "start, temper(tr")},
+    ),
+    Mutant(
+        "start-at-the-top",
+        "sampler",
+        "The first state is drawn at random like every other; yours is always the most probable.",
+        {
+            _SAMPLER: (
+                "row = start if t == 0",
+                "row = np.eye(len(start))[start.argmax()] if t == 0",
+            )
+        },
     ),
     Mutant(
         "first-of-the-largest",

@@ -40,6 +40,11 @@ def as_arrays(counts: Counter[tuple[int, ...]], n: int) -> tuple[np.ndarray, np.
     return np.array(grams, dtype=np.int64).reshape(-1, n), np.array(sizes, dtype=np.int64)
 
 
+def from_lists(value: Any) -> Any:
+    """Make an array of a list, and leave all else as it is."""
+    return np.asarray(value) if isinstance(value, list | tuple) else value
+
+
 def fast_trigrams(ids: np.ndarray, vocab_size: int) -> tuple[np.ndarray, np.ndarray]:
     """Count trigrams by sorting one whole number for each: what the lab's budget is measured by."""
     keys = (ids[:-2] * vocab_size + ids[1:-1]) * vocab_size + ids[2:]
@@ -154,18 +159,35 @@ def f1(found: Sequence[str], truth: Sequence[str], positive: str) -> float:
     return 2 * hits / (2 * hits + mistakes) if hits else 0.0
 
 
-def secret_alphabet(rng: np.random.Generator) -> dict[int, int]:
-    """Return a table for `str.translate` that renames letters and digits, and keeps their case."""
-    small, digits = string.ascii_lowercase, string.digits
-    other, others = ("".join(rng.permutation(list(text))) for text in (small, digits))
-    return str.maketrans(small + small.upper() + digits, other + other.upper() + others)
+def spliced(
+    messages: Sequence[list[str]], labels: Sequence[str], rng: np.random.Generator
+) -> list[list[str]]:
+    """Join the first half of each message to the second half of another one of its class.
+
+    So no table of messages knows them, not even by their length or by which words come again.
+    """
+    joined = list(messages)
+    for label in sorted(set(labels)):
+        places = rng.permutation([i for i, of in enumerate(labels) if of == label]).tolist()
+        for i, j in zip(places, places[1:] + places[:1], strict=True):
+            mine, other = messages[i], messages[j]
+            joined[i] = mine[: len(mine) // 2] + other[len(other) // 2 :]
+    return joined
 
 
-def disguised(text: str, alphabet: dict[int, int], rng: np.random.Generator) -> str:
-    """Rename the letters of a message and drop one word in ten, so that no table knows it."""
-    words = text.translate(alphabet).split(" ")
-    kept = rng.random(len(words)) >= 0.1
-    return " ".join(word for word, stays in zip(words, kept, strict=True) if stays)
+def renamed(messages: Sequence[Sequence[str]], rng: np.random.Generator) -> list[str]:
+    """Write an invented word for each word, always the same, so that no list of words knows it."""
+    known = sorted({word for message in messages for word in message})
+    instead = dict(zip(known, invented_words(len(known), rng), strict=True))
+    return [" ".join(instead[word] for word in message) for message in messages]
+
+
+def invented_words(number: int, rng: np.random.Generator) -> list[str]:
+    """Draw different words of 3 to 8 letters."""
+    letters, found = np.array(list(string.ascii_lowercase)), dict[str, None]()
+    while len(found) < number:
+        found["".join(letters[rng.integers(26, size=rng.integers(3, 9))])] = None
+    return list(found)
 
 
 # --- decoding ----------------------------------------------------------------------------------

@@ -19,11 +19,23 @@ def scores(ids: np.ndarray, lengths: np.ndarray, start: np.ndarray, transition: 
     return np.array([reference.sequence_logprob(row, start, transition) for row in rows])
 
 
-@task("sequence-logprob", points=1, hint="One number for each sequence: an array of shape (B,).")
+@task("sequence-logprob", points=0.5, hint="One number for each sequence: shape (B,).")
 def test_batch_shape(student: Any, rng: np.random.Generator) -> None:
     """One number comes back for each sequence."""
     ids = rng.integers(5, size=(7, 3))
     got = student.sequence_logprobs(ids, np.full(7, 3), *chain(rng))
+    expect_shape(got, (7,), what="the array of log-probabilities", lists=True)
+
+
+@task(
+    "sequence-logprob",
+    points=0.5,
+    after=test_batch_shape,
+    hint="np.array makes an array of a list.",
+)
+def test_batch_array(student: Any, rng: np.random.Generator) -> None:
+    """The log-probabilities come as an array."""
+    got = student.sequence_logprobs(rng.integers(5, size=(7, 3)), np.full(7, 3), *chain(rng))
     expect_shape(got, (7,), what="the array of log-probabilities")
 
 

@@ -14,9 +14,17 @@ def counted(rng: np.random.Generator, n: int, words: int = 6) -> Counter[tuple[i
     return reference.ngram_counts(rng.integers(words, size=97).tolist(), n)
 
 
-@task("add-k", points=1, hint="One probability for each query: an array of shape (Q,).")
+@task("add-k", points=0.5, hint="One probability for each query: shape (Q,).")
 def test_add_k_shape(student: Any, rng: np.random.Generator) -> None:
     """One number comes back for each query."""
+    tables = reference.as_arrays(counted(rng, 2), 2)
+    got = student.add_k(*tables, rng.integers(6, size=(13, 2)), 6, 1.0)
+    expect_shape(got, (13,), what="the array of probabilities", lists=True)
+
+
+@task("add-k", points=0.5, after=test_add_k_shape, hint="np.array makes an array of a list.")
+def test_add_k_array(student: Any, rng: np.random.Generator) -> None:
+    """The probabilities come as an array."""
     tables = reference.as_arrays(counted(rng, 2), 2)
     got = student.add_k(*tables, rng.integers(6, size=(13, 2)), 6, 1.0)
     expect_shape(got, (13,), what="the array of probabilities")
@@ -49,7 +57,8 @@ def test_add_k_sums_to_one(student: Any, rng: np.random.Generator) -> None:
     for context in ([0, 1], [5, 5], [9, 0]):
         queries = np.array([[*context, word] for word in range(17)])
         got = student.add_k(*tables, queries, 17, 0.7)
-        expect_close(got.sum(), 1.0, what="the sum over all words")
+        expect_shape(got, (17,), what="the array of probabilities", lists=True)
+        expect_close(np.sum(got), 1.0, what="the sum over all words")
 
 
 @task(
@@ -97,7 +106,7 @@ def test_add_k_cost(student: Any, rng: np.random.Generator) -> None:
     grams, sizes = np.unique(np.stack((ids[:-1], ids[1:]), axis=1), axis=0, return_counts=True)
     queries = rng.integers(3000, size=(20_000, 2))
     got = student.add_k(grams, sizes, queries, 3000, 0.1)
-    expect_shape(got, (20_000,), what="the array of probabilities")
+    expect_shape(got, (20_000,), what="the array of probabilities", lists=True)
     totals = np.bincount(grams[:, 0], weights=sizes, minlength=3000)
     dense = np.zeros((3000, 3000))
     dense[tuple(grams.T)] = sizes

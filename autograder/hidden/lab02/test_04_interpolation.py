@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from autograder.hidden.lab02 import reference
-from autograder.suite import expect_close, expect_shape, expect_true, task
+from autograder.suite import expect_close, expect_dtype, expect_shape, expect_true, task
 
 
 def opinions(rng: np.random.Generator, models: int = 3, tokens: int = 29) -> np.ndarray:
@@ -22,9 +22,27 @@ def stepped(probs: np.ndarray, steps: int) -> np.ndarray:
     return np.array(weights)
 
 
-@task("interpolation", points=1, hint="interpolate gives (T,), tune_weights gives (M,).")
-def test_mixture_shapes(student: Any, rng: np.random.Generator) -> None:
-    """A mixture has one number for each token, the weights one for each model."""
+def tuned(student: Any, probs: np.ndarray, steps: int) -> np.ndarray:
+    """Return the student's weights as an array (M,); they are shares, whatever they are worth."""
+    weights = student.tune_weights(probs, steps)
+    expect_shape(weights, (len(probs),), what="the array of weights", lists=True)
+    weights = reference.from_lists(weights)
+    expect_dtype(weights, "float", what="the array of weights")
+    expect_close(weights.sum(), 1.0, what="the sum of the weights")
+    expect_true(bool((weights >= 0).all()), "A weight is below 0.")
+    return np.asarray(weights)
+
+
+@task("interpolation", points=0.5, hint="tune_weights gives one weight for each model: (M,).")
+def test_mixture_weights_shape(student: Any, rng: np.random.Generator) -> None:
+    """The weights are one number for each model."""
+    got = student.tune_weights(opinions(rng), 2)
+    expect_shape(got, (3,), what="the array of weights", lists=True)
+
+
+@task("interpolation", points=0.5, hint="interpolate gives (T,), tune_weights gives (M,).")
+def test_mixture_arrays(student: Any, rng: np.random.Generator) -> None:
+    """Mixture and weights come as arrays."""
     probs = opinions(rng)
     mixed = student.interpolate(probs, np.array([0.2, 0.3, 0.5]))
     expect_shape(mixed, (29,), what="the mixture")
@@ -34,7 +52,6 @@ def test_mixture_shapes(student: Any, rng: np.random.Generator) -> None:
 @task(
     "interpolation",
     points=2,
-    after=test_mixture_shapes,
     hint="Add up weight times probability over the models. It is not the logs that are mixed.",
 )
 def test_mixture_mixture(student: Any, rng: np.random.Generator) -> None:
@@ -48,7 +65,7 @@ def test_mixture_mixture(student: Any, rng: np.random.Generator) -> None:
 @task(
     "interpolation",
     points=2,
-    after=test_mixture_shapes,
+    after=test_mixture_weights_shape,
     hint="E-step: for each token, weight times probability, divided by their sum over the models.",
 )
 def test_mixture_one_step(student: Any, rng: np.random.Generator) -> None:
@@ -60,7 +77,7 @@ def test_mixture_one_step(student: Any, rng: np.random.Generator) -> None:
 @task(
     "interpolation",
     points=2,
-    after=test_mixture_shapes,
+    after=test_mixture_weights_shape,
     hint="Each step starts from the weights that the last one left.",
 )
 def test_mixture_seven_steps(student: Any, rng: np.random.Generator) -> None:
@@ -72,7 +89,7 @@ def test_mixture_seven_steps(student: Any, rng: np.random.Generator) -> None:
 @task(
     "interpolation",
     points=2,
-    after=test_mixture_shapes,
+    after=test_mixture_weights_shape,
     hint="After many steps no other weights may make the held-out text more likely.",
 )
 def test_mixture_optimum(student: Any, rng: np.random.Generator) -> None:
@@ -80,8 +97,7 @@ def test_mixture_optimum(student: Any, rng: np.random.Generator) -> None:
     experts = reference.distributions(rng, 2, 13)
     tokens = rng.choice(13, size=401, p=np.array([0.7, 0.3]) @ experts)
     probs = experts[:, tokens]
-    weights = student.tune_weights(probs, 1500)
-    expect_shape(weights, (2,), what="the array of weights")
+    weights = tuned(student, probs, 1500)
     grid = np.linspace(0, 1, 2001)[:, None]
     likelihood = np.log(grid * probs[0] + (1 - grid) * probs[1] + 1e-300).sum(axis=1)
     found = float(np.log(weights @ probs).sum())
@@ -91,15 +107,14 @@ def test_mixture_optimum(student: Any, rng: np.random.Generator) -> None:
 @task(
     "interpolation",
     points=1,
-    after=test_mixture_shapes,
+    after=test_mixture_weights_shape,
     hint="The responsibilities for a token sum to one over the models, so the weights do too.",
 )
 def test_mixture_never_worse(student: Any, rng: np.random.Generator) -> None:
     """Weights sum to one, and no step makes the text less likely."""
     probs, likelihood = opinions(rng), []
     for steps in range(6):
-        weights = student.tune_weights(probs, steps)
-        expect_close(weights.sum(), 1.0, what="the sum of the weights")
+        weights = tuned(student, probs, steps)
         likelihood.append(float(np.log(weights @ probs).sum()))
     better = all(b >= a - 1e-9 for a, b in itertools.pairwise(likelihood))
     expect_true(better, "A step made the held-out text less likely.")
@@ -108,7 +123,7 @@ def test_mixture_never_worse(student: Any, rng: np.random.Generator) -> None:
 @task(
     "interpolation",
     points=1,
-    after=test_mixture_shapes,
+    after=test_mixture_weights_shape,
     hint="0/0 is NaN: leave out tokens that every model calls impossible, also from the mean.",
 )
 def test_mixture_impossible_tokens(student: Any, rng: np.random.Generator) -> None:
@@ -121,7 +136,7 @@ def test_mixture_impossible_tokens(student: Any, rng: np.random.Generator) -> No
 @task(
     "interpolation",
     points=1,
-    after=test_mixture_shapes,
+    after=test_mixture_weights_shape,
     hint="Where there is nothing to learn from, the weights stay equal: 1/M each.",
 )
 def test_mixture_nothing_to_learn(student: Any, rng: np.random.Generator) -> None:

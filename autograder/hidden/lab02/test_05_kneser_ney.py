@@ -23,12 +23,24 @@ def wanted(ids: np.ndarray, contexts: np.ndarray, discount: float) -> np.ndarray
     return np.array(rows)
 
 
-@task("kneser-ney", points=1, hint="A row of V probabilities for each context: shape (Q, V).")
+@task("kneser-ney", points=0.5, hint="A row of V probabilities for each context: shape (Q, V).")
 def test_kneser_ney_shapes(student: Any, rng: np.random.Generator) -> None:
     """The result has shape (Q, V), for contexts of 0, 1 and 2 words."""
     for k in (0, 1, 2):
         got = student.kneser_ney(text(rng), rng.integers(V, size=(3, k)), V, 0.5)
-        expect_shape(got, (3, V), what=f"the result for k = {k}")
+        expect_shape(got, (3, V), what=f"the result for k = {k}", lists=True)
+
+
+@task(
+    "kneser-ney",
+    points=0.5,
+    after=test_kneser_ney_shapes,
+    hint="np.array makes an array of a list.",
+)
+def test_kneser_ney_array(student: Any, rng: np.random.Generator) -> None:
+    """The distributions come as an array."""
+    got = student.kneser_ney(text(rng), rng.integers(V, size=(3, 1)), V, 0.5)
+    expect_shape(got, (3, V), what="the result")
 
 
 @task(
@@ -99,7 +111,8 @@ def test_kneser_ney_sums_to_one(student: Any, rng: np.random.Generator) -> None:
     for k in (1, 2):
         for discount in (0.0, 0.5, 1.0):
             got = student.kneser_ney(ids, rng.integers(V, size=(19, k)), V, discount)
-            expect_close(got.sum(axis=-1), np.ones(19), what="the sum of each row")
+            expect_shape(got, (19, V), what="the result", lists=True)
+            expect_close(np.sum(got, axis=-1), np.ones(19), what="the sum of each row")
 
 
 @task(
@@ -113,8 +126,9 @@ def test_kneser_ney_francisco(student: Any, rng: np.random.Generator) -> None:
     san, francisco, glasses, others = 0, 1, 2, [3, 4, 5, 6, 7, 8]
     pieces = [[other, glasses] * 3 for other in others] + [[san, francisco]] * 60
     ids = np.concatenate(pieces)
-    p = student.kneser_ney(ids, np.array([[9]]), 10, 0.75)
-    expect_shape(p, (1, 10), what="the result")
+    got = student.kneser_ney(ids, np.array([[9]]), 10, 0.75)
+    expect_shape(got, (1, 10), what="the result", lists=True)
+    p = reference.from_lists(got)
     expect_true(
         float(p[0, glasses]) > 3 * float(p[0, francisco]),
         "After a new word, it expects a word that has only ever followed one other.",
@@ -148,7 +162,8 @@ def test_kneser_ney_large_vocabulary(student: Any, rng: np.random.Generator) -> 
     ids[:5] = rng.permutation(5)  # seen once each, so no pair of them comes again
     contexts = np.lib.stride_tricks.sliding_window_view(ids, 2)[:3]
     got = student.kneser_ney(ids, contexts, 5000, 0.75)
-    expect_shape(got, (3, 5000), what="the result")
+    expect_shape(got, (3, 5000), what="the result", lists=True)
+    got = reference.from_lists(got)
     expect_close(got.sum(axis=1), np.ones(3), what="the sum of each row")
     expect_true(
         all(int(row.argmax()) == after for row, after in zip(got, ids[2:5].tolist(), strict=True)),

@@ -10,7 +10,7 @@ from autograder.suite import expect_close, expect_raises, task
 @task(
     "perplexity",
     points=1,
-    hint="exp of minus the mean of natural logs: a choice among V equals has perplexity V.",
+    hint="Take exp of minus the mean of natural logs: a choice of V equals has perplexity V.",
 )
 def test_perplexity_equally_likely(student: Any, rng: np.random.Generator) -> None:
     """V equally likely tokens have perplexity V."""

@@ -20,8 +20,8 @@ def model_of(rng: np.random.Generator, states: int = 3, symbols: int = 5) -> Mod
 
 
 def expect_path(path: Any, readings: np.ndarray, model: Model) -> list[int]:
-    """Return a path of the right length, made of states."""
-    expect_shape(path, (len(readings),), what="the path")
+    """Return a path of the right length, made of states, as an array or a list."""
+    expect_shape(path, (len(readings),), what="the path", lists=True)
     states = [int(state) for state in path]
     expect_true(all(0 <= z < len(model[0]) for z in states), "States run from 0 to S-1.")
     return states
@@ -36,13 +36,20 @@ def expect_best(student: Any, readings: np.ndarray, model: Model) -> None:
     expect_close(found, best, what="the probability of the path")
 
 
-@task("viterbi", points=1, hint="Return a path of shape (T,) and a number.")
+@task("viterbi", points=0.5, hint="Return a path of shape (T,) and a number.")
 def test_viterbi_shape(student: Any, rng: np.random.Generator) -> None:
     """The path has one state for each reading."""
     model, readings = model_of(rng), np.array([0, 4, 2, 2])
     path, logprob = student.viterbi(readings, *model)
     expect_path(path, readings, model)
     expect_close(float(logprob), float(logprob), what="the log-probability")
+
+
+@task("viterbi", points=0.5, after=test_viterbi_shape, hint="np.array makes an array of a list.")
+def test_viterbi_array(student: Any, rng: np.random.Generator) -> None:
+    """The path comes as an array."""
+    path, _ = student.viterbi(np.array([0, 4, 2, 2]), *model_of(rng))
+    expect_shape(path, (4,), what="the path")
 
 
 @task(
@@ -118,7 +125,7 @@ def test_viterbi_zeros(student: Any, rng: np.random.Generator) -> None:
     emission = np.array([[0.9, 0.1, 0.0, 0.0], [0.2, 0.5, 0.3, 0.0]])
     expect_best(student, np.array([0, 0, 2, 1]), (start, transition, emission))
     path, logprob = student.viterbi(np.array([0, 3, 1]), start, transition, emission)
-    expect_shape(path, (3,), what="the path")
+    expect_shape(path, (3,), what="the path", lists=True)
     expect_close(logprob, -np.inf, what="the log-probability")
 
 
@@ -130,12 +137,12 @@ def test_viterbi_zeros(student: Any, rng: np.random.Generator) -> None:
 )
 def test_viterbi_short(student: Any, rng: np.random.Generator) -> None:
     """No reading, and a single one, are decoded."""
-    start, transition, emission = model_of(rng)
-    path, logprob = student.viterbi(np.empty(0, dtype=np.int64), start, transition, emission)
-    expect_shape(path, (0,), what="the path without readings")
+    model = model_of(rng)
+    path, logprob = student.viterbi(np.empty(0, dtype=np.int64), *model)
+    expect_shape(path, (0,), what="the path without readings", lists=True)
     expect_close(logprob, 0.0, what="the log-probability without readings")
-    path, logprob = student.viterbi(np.array([3]), start, transition, emission)
-    joint = start * emission[:, 3]
-    expect_shape(path, (1,), what="the path of one reading")
-    expect_close(float(joint[int(path[0])]), float(joint.max()), what="the only state")
+    path, logprob = student.viterbi(np.array([3]), *model)
+    (state,) = expect_path(path, np.array([3]), model)
+    joint = model[0] * model[2][:, 3]
+    expect_close(float(joint[state]), float(joint.max()), what="the only state")
     expect_close(logprob, float(np.log(joint.max())), what="the log-probability of one reading")
