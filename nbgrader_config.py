@@ -22,6 +22,8 @@ c.CourseDirectory.root = str(here)
 c.CourseDirectory.source_directory = str(here / "solutions")
 c.CourseDirectory.release_directory = str(here / "labs")
 c.CourseDirectory.ignore = [".ipynb_checkpoints", "*.pyc", "__pycache__", "feedback", ".*"]
+# Students must be able to write to the exchange, and to read nothing else here. On a machine that
+# they use too, name a folder elsewhere, such as /srv/nbgrader/exchange: see "The life of a lab".
 c.Exchange.root = str(here / "exchange")
 c.Exchange.cache = str(here / "exchange" / "cache")
 
@@ -57,8 +59,16 @@ c.PerDayPenalty.grace_minutes = 15  # for slow uploads
 
 # Submissions downloaded from a learning management system go to downloaded/LAB/archive/, then
 #     nbgrader zip_collect LAB
-# takes files and archives of files that are called STUDENT_LAB.ipynb. Yours are not? Say how:
-c.FileNameCollectorPlugin.named_regexp = r".*/(?P<student_id>[^/]+)_(?P<file_id>[^/_]+)\.ipynb"
+# takes files and archives of files that are called as below. Yours are not? Change the pattern; a
+# group `timestamp` in it is the time of submission. The names of Moodle and Canvas hold no time,
+# so that nobody is late: `autograder export` says so where there is a due date.
+# Moodle's number is another one for each lab; Canvas appends -1 when a file is handed in again.
+c.FileNameCollectorPlugin.named_regexp = r"""(?x) .*?/ (?P<student_id> [^/]+? )
+    (?: _\d+_assignsubmission_file [_/]+  # Moodle: Ada Byron_8_assignsubmission_file/lab02.ipynb
+      | (?:_LATE)? _\d+_\d+_              # Canvas: byronada_LATE_123_4567_lab02-1.ipynb
+      | _ (?= [^/_]+ $ )                  # others: ada_lab02.ipynb
+    ) (?P<file_id> [^/]+? ) (?: -\d+ )? \.ipynb $
+"""
 # They hold no secret of the exchange: return their feedback pages through the same system.
 
 # Formgrader shows formulas without internet.

@@ -33,6 +33,10 @@ c = get_config()  # noqa: F821  # nbgrader defines it
 here = Path(__file__).resolve().parent
 load_subconfig("{name}", path=os.path.normpath(here / "{up}"))  # noqa: F821
 c.CourseDirectory.root = str(here)
+
+# What this class has for itself, for example:
+# c.CourseDirectory.course_id = "sequence-modelling-2031"
+# c.Exchange.root = "/srv/nbgrader/exchange"
 '''
 
 

@@ -40,7 +40,12 @@ MATHJAX_PARTS = (  # of 44 MB, what a page or MathJax's own menu can ask for
     "sre/mathmaps/en.json",
 )
 
-RUN_AGAIN_WHEN_CHANGED = ("seqcourse/**/*.py", "requirements*.txt", "book/*.json")
+RUN_AGAIN_WHEN_CHANGED = (
+    "seqcourse/**/*.py",
+    "requirements*.txt",
+    "book/*.json",
+    "autograder/templates/lab/*",  # shown by the page on labs
+)
 READ_AGAIN_WHEN_CHANGED = ("book/_ext/*.py", "book/_templates/*", "book/_static/*", "_config.yml")
 WATCHED = ("book/**/*.md", "_toc.yml", *RUN_AGAIN_WHEN_CHANGED, *READ_AGAIN_WHEN_CHANGED)
 
