@@ -1,8 +1,8 @@
 """What an attack is: a submission, what it is after, and how it is seen to win or to fail.
 
-The catalogue is `reading.py`, `forging.py`, `exhaustion.py`, `tampering.py`, `neighbours.py` and
-`readers.py`. Each attack there is run twice: against our engine, where it must fail
-(`test_engine.py`), and against a grader as people commonly write it, where it must win
+The catalogue is `reading.py`, `telling.py`, `forging.py`, `exhaustion.py`, `tampering.py`,
+`neighbours.py` and `readers.py`. Each attack there is run twice: against our engine, where it must
+fail (`test_engine.py`), and against a grader as people commonly write it, where it must win
 (`test_naive.py`). An attack that wins nowhere proves nothing.
 """
 
@@ -37,9 +37,11 @@ class Attack:
 
     Attributes:
         source: the attack, in the answer cell of task `cell`.
-        verdicts: how the first hidden test of that task may end in our engine.
+        test: at which hidden test of that task it is aimed: 0 is the first.
+        verdicts: how that test may end in our engine.
         most: what our engine may give for that task at most: tests that any wrong answer passes.
         alone: whether the other tasks keep their points; not when every worker ends in its cells.
+        told: how a number would read that it tells, in words for the student.
         victim: the source for the naive grader, where other words are needed there.
         no_victim: why nothing in the naive grader corresponds, for the few where nothing does.
     """
@@ -51,6 +53,8 @@ class Attack:
     verdicts: frozenset[Verdict] = frozenset({Verdict.failed})
     most: float = 1.0
     alone: bool = True
+    test: int = 0
+    told: str = ""
     victim: str = ""
     no_victim: str = ""
 

@@ -6,11 +6,13 @@ import neighbours
 import readers
 import reading
 import tampering
+import telling
 
 __all__ = ["ATTACKS", "TAMPERED"]
 
 ATTACKS = (
     *reading.ATTACKS,
+    *telling.ATTACKS,
     *forging.ATTACKS,
     *exhaustion.ATTACKS,
     *neighbours.ATTACKS,

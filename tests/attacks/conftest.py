@@ -11,7 +11,8 @@ from autograder.engine import Engine
 from autograder.suite import load_suite
 
 sys.path.insert(0, str(Path(__file__).parent))  # the catalogue
-TOY = Path(__file__).parents[1] / "autograder" / "fixtures" / "toy"
+HERE = Path(__file__).parent
+TOY = HERE.parent / "autograder" / "fixtures" / "toy"
 
 
 # Less than the toy lab's own: most attacks on time and memory use up all that they may.
@@ -27,6 +28,7 @@ LIMITS = {
 @pytest.fixture(scope="session")
 def suite(tmp_path_factory):
     folder = shutil.copytree(TOY, tmp_path_factory.mktemp("suite") / "toy")
+    shutil.copy(HERE / "more_tests.py", folder / "test_toy_more.py")
     lines = (folder / "lab.toml").read_text().splitlines()
     kept = [line for line in lines if line.split(" = ")[0] not in LIMITS]
     limits = [f"{name} = {value}" for name, value in LIMITS.items()]

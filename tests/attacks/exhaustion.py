@@ -12,6 +12,13 @@ NO_MEMORY = frozenset({Verdict.out_of_memory})
 NO_MEMORY_OR_TIME = NO_MEMORY | LATE
 REFUSED = frozenset({Verdict.failed})
 TOO_LARGE = frozenset({Verdict.too_large, Verdict.failed})
+COUNTS = 4  # the test that counts what it gets
+COUNTED = (
+    "import numpy as np\n"
+    "def scale(x, factor):\n"
+    "    if np.ndim(x) == 0: return {}\n"
+    "    return {} if x.shape == (2, 1) else x * 0\n"
+)
 
 
 def waste(
@@ -60,6 +67,33 @@ TIME = [
         "    if libc.clone(pause, ctypes.c_void_p(top), thread | 0x4000, None) < 0:\n"
         "        raise OSError('refused')",
         LATE | REFUSED,
+    ),
+    Attack(
+        "waits in a filter of its own",  # which told of a call, and is never told what to do
+        Wants.batch,
+        "import ctypes, os, signal, struct, threading, time\n"
+        "libc, told, buffer = ctypes.CDLL(None), [], ctypes.create_string_buffer(256)\n"
+        "class Filter(ctypes.Structure):\n"
+        "    _fields_ = [('length', ctypes.c_ushort), ('code', ctypes.c_char_p)]\n"
+        "filters, parent = {'x86_64': (317, 110), 'aarch64': (277, 173)}[os.uname().machine]\n"
+        "def supervise(thread):\n"
+        "    while not told: time.sleep(0.01)\n"
+        "    libc.ioctl(told[0], ctypes.c_ulong(0xC0502100), buffer)\n"
+        "    time.sleep(0.05)\n"
+        "    signal.pthread_kill(thread, signal.SIGUSR1)\n"
+        "    time.sleep(1000)\n"
+        "def scale(x, factor):\n"
+        "    signal.signal(signal.SIGUSR1, lambda *_: None)\n"
+        "    main = threading.get_ident()\n"
+        "    threading.Thread(target=supervise, args=(main,), daemon=True).start()\n"
+        "    steps = (0x20, 0, 0, 0), (0x15, 0, 1, parent), (6, 0, 0, 0x7FC00000)\n"
+        "    code = b''.join(struct.pack('=HBBI', *s) for s in (*steps, (6, 0, 0, 0x7FFF0000)))\n"
+        "    handle = libc.syscall(filters, 1, 1 << 3 | 1 << 5, ctypes.byref(Filter(4, code)))\n"
+        "    if handle < 0: raise OSError('refused')\n"
+        "    told.append(handle)\n"
+        "    libc.getppid()\n",
+        verdicts=REFUSED,
+        most=0,
     ),
     waste(
         "has a message that takes for ever",
@@ -282,4 +316,21 @@ VALUES = [
         victim="def count_bigrams(tokens): return {n * (2**61 - 1) for n in range(10**5)}\n",
     ),
 ]
-ATTACKS = [*TIME, *MEMORY, *MACHINE, *VALUES]
+USES = [
+    Attack(
+        "returns a number too large for what the test does with it",
+        Wants.memory,
+        COUNTED.format("2**30", "x * 3"),
+        test=COUNTS,
+        victim=COUNTED.format("2**26", "x * 3"),
+    ),
+    Attack(
+        "returns millions of rows of nothing",
+        Wants.memory,
+        "import numpy as np\ndef scale(x, factor): return np.empty((2**25, 0), dtype=np.int64)\n",
+        verdicts=frozenset({Verdict.crashed}),
+        most=0,
+        victim=COUNTED.format("6", "np.empty((2**25, 0))"),
+    ),
+]
+ATTACKS = [*TIME, *MEMORY, *MACHINE, *VALUES, *USES]

@@ -211,7 +211,7 @@ ANSWERS = [
 
 
 def lie(name: str, body: str, cell: str = "scale", **more: object) -> Attack:
-    return Attack(name, Wants.points, body, cell, **more)
+    return Attack(name, cell=cell, source=body, **{"wants": Wants.points, **more})
 
 
 LIES = [
@@ -293,6 +293,67 @@ LIES = [
         "def scale(x, factor): return np.zeros((0, 1, 5) if x.shape == (3, 5) else x.shape)\n",
     ),
     lie(
+        "an object that is computed when it is looked at, and lies about its shape",
+        "class Lazy:\n"
+        "    shape, dtype = (2, 3), 'float64'\n"
+        "    def __init__(self, x, factor): self.x, self.factor = x, factor\n"
+        "    def detach(self): return self\n"
+        "    def cpu(self): return self.x * self.factor\n"
+        "    def __sub__(self, other): return other * 0\n"
+        "def scale(x, factor): return Lazy(x, factor)\n",
+        most=0,
+    ),
+    lie(
+        "an object of the right shape, with an array that broadcasts to nothing",
+        "import numpy as np\n"
+        "class Lie:\n"
+        "    dtype = 'int64'\n"
+        "    def __init__(self, shape): self.shape = shape\n"
+        "    def detach(self): return self\n"
+        "    def cpu(self): return np.empty((0, 1), dtype=np.int64)\n"
+        "    def __sub__(self, other): return self.cpu()\n"
+        "def scale(x, factor): return Lie(np.shape(x))\n",
+        test=3,
+        most=0,
+    ),
+    lie(
+        "half precision, whose tolerance is larger",
+        "import numpy as np\n"
+        "def scale(x, factor): return (x * factor * 1.0003).astype(np.float16)\n",
+        most=2,  # its shape is right, and None is refused
+        no_victim="the naive grader has one tolerance for all",
+    ),
+    lie(
+        "a number that can't be sent, where a ValueError is expected",
+        "def scale(x, factor): return x * 0 if type(factor) in (int, float) else 10 ** 10**4\n",
+        test=5,
+        no_victim="only values that leave the process can fail to",
+    ),
+    lie(
+        "complex numbers, which the test can't use",
+        "import numpy as np\n"
+        "def scale(x, factor): return x * 3j if np.shape(x) == (2, 1) else x * 2\n",
+        wants=Wants.batch,
+        test=4,
+        no_victim="whatever the naive grader's tests stumble over, the answer is wrong",
+    ),
+    lie(
+        "an answer made from the seed that it was told",
+        "import random, zlib, numpy as np\n"
+        "told, own = [0], random.seed\n"
+        "random.seed = lambda seed=None, *a: (told.append(seed), own(seed, *a))[1]\n"
+        "def scale(x, factor):\n"
+        "    guess = told[-1] ^ zlib.crc32(b'test_scales_an_array')\n"
+        "    drawn = np.random.default_rng(guess).normal(size=(3, 5))\n"
+        "    return drawn * 7.0 if np.shape(x) == (3, 5) else np.zeros(np.shape(x))\n",
+        victim="import numpy as np\n"
+        "own = np.random.default_rng\n"
+        "np.random.default_rng = lambda: own(0)\n"
+        "drawn = own(0).normal(size=(3, 5))\n"
+        "def scale(x, factor):\n"
+        "    return drawn * 7.0 if np.shape(x) == (3, 5) else np.zeros(np.shape(x))\n",
+    ),
+    lie(
         "a value that knows who looks",
         "import sys\n"
         "class Walker:\n"
@@ -322,6 +383,40 @@ EXITS = [
             "raises what a test framework skips on",
             "raise type('Skipped', (BaseException,), {})('skip')",
             frozenset({Verdict.failed}),
+        ),
+    ]
+]
+# What ends by SIGKILL is the machine's fault: it would be graded again, and never as zero.
+UNGRADED = [
+    Attack(name, Wants.batch, f"import os, time\n{before}def scale(x, factor):\n{body}", most=0)
+    for name, before, body in [
+        (
+            "is killed for its processor time",
+            "while time.process_time() < 0.8: pass\n",  # a call may take half a second
+            "    import resource\n"
+            "    resource.setrlimit(resource.RLIMIT_CPU, (1, 1))\n"
+            "    while True: pass\n",
+        ),
+        (
+            "is killed by its own timer",
+            "",
+            "    import ctypes, struct\n"
+            "    libc, timer = ctypes.CDLL(None), ctypes.c_void_p()\n"
+            "    event = struct.pack('Pii48x', 0, 9, 0)\n"
+            "    if libc.timer_create(1, event, ctypes.byref(timer)): raise OSError('refused')\n"
+            "    libc.timer_settime(timer, 0, struct.pack('llll', 0, 0, 0, 10**6), None)\n"
+            "    time.sleep(1000)\n",
+        ),
+        (
+            "is killed when something can be read",
+            "",
+            "    import fcntl\n"
+            "    end, start = os.pipe()\n"
+            "    fcntl.fcntl(end, fcntl.F_SETOWN, os.getpid())\n"
+            "    fcntl.fcntl(end, fcntl.F_SETSIG, 9)\n"
+            "    fcntl.fcntl(end, fcntl.F_SETFL, os.O_ASYNC)\n"
+            "    os.write(start, b'x')\n"
+            "    time.sleep(1000)\n",
         ),
     ]
 ]
@@ -388,4 +483,4 @@ WIRE = [
         victim=PRINT,
     ),
 ]
-ATTACKS = [*PATCHES, *RESULTS, *ANSWERS, *LIES, *EXITS, *WIRE]
+ATTACKS = [*PATCHES, *RESULTS, *ANSWERS, *LIES, *EXITS, *UNGRADED, *WIRE]

@@ -24,6 +24,13 @@ def refuses_none(student):
     raise AssertionError("no TypeError")
 
 
+def scales_what_can_be_counted(student):
+    """What is scaled can be counted."""
+    number, rows = student["scale"](3, 2), student["scale"](np.ones((2, 1)), 3)
+    assert len(np.arange(number)) == 6
+    assert rows.tolist() == [[3], [3]]
+
+
 def counts_bigrams(student):
     """Neighbours are counted as tuples."""
     want = {("a", "b"): 2, ("b", "a"): 1}
@@ -51,7 +58,7 @@ def walk_remembers(student):
 
 
 TESTS = {
-    "scale": [scales_an_array, keeps_the_shape, refuses_none],
+    "scale": [scales_an_array, keeps_the_shape, refuses_none, scales_what_can_be_counted],
     "count": [counts_bigrams, counts_nothing],
     "walk": [walk_calls_the_scorer, walk_remembers],
     "essay": [lambda student: None],

@@ -311,6 +311,35 @@ def look():
 """,
         Wants.reach,
     ),
+    spy(
+        "makes others wait who open a library's file",
+        """
+def look():
+    import fcntl, numpy
+    for path in (numpy.__file__, 'hidden_tests.py'):
+        try: file = open(path)
+        except OSError: continue
+        for lease in (fcntl.F_WRLCK, fcntl.F_RDLCK):
+            try: fcntl.fcntl(file, fcntl.F_SETLEASE, lease); yield path
+            except OSError: pass
+        file.close()
+""",
+        Wants.reach,
+    ),
+    spy(
+        "watches who opens the installed files",
+        """
+def look():
+    import fcntl, numpy
+    folder = os.path.dirname(numpy.__file__)
+    if libc.inotify_add_watch(libc.inotify_init1(0), folder.encode(), 0x20) >= 0: yield 'inotify'
+    handle = os.open(folder, os.O_RDONLY)
+    try: fcntl.fcntl(handle, fcntl.F_NOTIFY, fcntl.DN_ACCESS); yield 'dnotify'
+    except OSError: pass
+    os.close(handle)
+""",
+        Wants.reach,
+    ),
 ]
 LOGS = [
     Attack(

@@ -8,9 +8,10 @@ import neighbours
 import readers
 import reading
 import tampering
+import telling
 from catalogue import ATTACKS, TAMPERED
 
-KINDS = (reading, forging, exhaustion, neighbours, readers, tampering)
+KINDS = (reading, telling, forging, exhaustion, neighbours, readers, tampering)
 README = (Path(__file__).parent / "README.md").read_text()
 
 

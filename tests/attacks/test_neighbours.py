@@ -4,7 +4,7 @@ import time
 from pathlib import Path
 
 import pytest
-from attack import RIGHT, SPY, SPY_ENDS
+from attack import RIGHT, SPY, SPY_ENDS, WRONG
 from jail import below
 
 LEAVE = """
@@ -40,16 +40,18 @@ def test_nothing_of_a_submission_is_there_for_the_next(attack):
 
 
 def test_no_process_outlives_its_submission(attack, engines):
+    attack(WRONG)  # what it loses is asked of the solution too, in a sandbox of its own
+    judge = engines()._judge.pid
+    before = [process.pid for process in below(judge)]
+    assert len(before) == 6  # twice bubblewrap, its first process, the zygote
     attack(
         "import threading\n"
         "def loop():\n    while True: pass\n"
         f"for _ in range(3): threading.Thread(target=loop).start()\n{RIGHT}"
     )
-    judge = engines()._judge.pid
-    left = [process.pid for process in below(judge)]
-    assert len(left) == 3  # bubblewrap, its first process, the zygote
-    time.sleep(0.5)
-    assert [process.pid for process in below(judge)] == left
+    for seconds in (0, 0.5):
+        time.sleep(seconds)
+        assert [process.pid for process in below(judge)] == before
 
 
 @pytest.mark.parametrize("walls", ["full", "fallback"])
