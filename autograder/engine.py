@@ -14,7 +14,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
@@ -71,6 +71,7 @@ class Engine:
         self._graded, self._first_resident = 0, (0, 0)
         self._judge: subprocess.Popen[bytes] | None = None
         self._channel: Channel | None = None
+        self._abandoned = False
 
     def __enter__(self) -> Self:
         return self
@@ -80,6 +81,8 @@ class Engine:
 
     def start(self) -> None:
         """Start the sandbox and import what is slow. SandboxError when it can't work here."""
+        if self._abandoned:
+            raise GraderError("grading was ended")
         if self._judge is None:
             self._launch()
             answer = self._receive(_START_SECONDS)
@@ -116,17 +119,23 @@ class Engine:
             self.close()
         return graded
 
+    def abandon(self) -> None:
+        """Close it for good. What another thread is grading with it ends as not graded."""
+        self._abandoned = True
+        self.close()
+
     def close(self) -> None:
         """End the engine's processes. Safe to call twice; grading again starts it anew."""
-        if self._judge is not None:
-            self._judge.terminate()  # it tidies up; hanging up as well would disturb it
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._judge.wait(_END_SECONDS)
-            self._judge.kill()
-            self._judge.wait()
-        if self._channel is not None:
-            self._channel.close()
+        judge, channel = self._judge, self._channel
         self._judge = self._channel = None
+        if judge is not None:
+            judge.terminate()  # it tidies up; hanging up as well would disturb it
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                judge.wait(_END_SECONDS)
+            judge.kill()
+            judge.wait()
+        if channel is not None:
+            channel.close()
 
     def _let_rest(self, resident: tuple[int, int]) -> None:
         """End the warm processes when they have served long enough; others will be started.
@@ -192,12 +201,18 @@ class Engines:
     def __exit__(self, *_: object) -> None:
         for work in self._given:
             work.cancel()
-        with self._pool:
-            list(self._pool.map(Engine.close, self._all))
+        with ThreadPoolExecutor(len(self._all)) as others:  # at once, whatever is being graded
+            list(others.map(Engine.abandon, self._all))
+        self._pool.shutdown()
+        for engine in self._all:
+            engine.close()  # one that was just starting
 
     def start(self) -> None:
         """Start them all at the same time. SandboxError when one can't work here."""
-        list(self._pool.map(Engine.start, self._all))
+        starting = [self._pool.submit(engine.start) for engine in self._all]
+        wait(starting)  # none is to be closed while it starts
+        for each in starting:
+            each.result()
 
     def submit(self, work: Callable[[Engine], _Result]) -> "Future[_Result]":
         """Have some work done with an engine as soon as one is free."""

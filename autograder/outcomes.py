@@ -81,8 +81,8 @@ def outcome_of(
     if isinstance(error, NotRunError):
         return Outcome(Verdict.not_run, _sentence(error.reason), "not_run")
     if isinstance(error, WorkerLost):
-        in_test = bool(hidden_part(error, folder))  # not while the cells ran
-        lost = _joined(_sentence(error.reason), spec.hint if in_test else "")
+        too_slow = error.verdict is Verdict.timed_out and hidden_part(error, folder)  # in the test
+        lost = _joined(_sentence(error.reason), spec.hint if too_slow else "")
         return Outcome(error.verdict, lost, _sign(error.verdict.value, error, folder))
     if isinstance(error, StudentError):
         return _student_raised(error, spec.hint, folder)
@@ -129,7 +129,7 @@ def _student_raised(error: StudentError, hint: str, folder: Path) -> Outcome:
     if error.kind == "NotImplementedError":  # what a released answer cell raises
         return Outcome(Verdict.failed, NOT_WRITTEN, sign, unwritten=True)
     if isinstance(error, OverLimitError):
-        return Outcome(error.verdict, _joined(str(error), hint), sign)
+        return Outcome(error.verdict, str(error), sign)
     missing = isinstance(error, MissingNameError)
     said = _joined(_sentence(_without_message(error)), "" if missing else hint)
     return Outcome(Verdict.failed, said, sign, unwritten=missing)

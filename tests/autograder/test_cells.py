@@ -3,6 +3,7 @@
 import ast
 import asyncio
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hypothesis import given
@@ -180,7 +181,8 @@ def jupyter(tmp_path, monkeypatch, capsys):
             await shell.run_cell_async(source, transformed_cell=code, preprocessing_exc_tuple=odd)
 
     def jupyter(*cells):
-        asyncio.run(run(cells))
+        with ThreadPoolExecutor(1) as thread:  # other tests' browser has a loop in this one
+            thread.submit(asyncio.run, run(cells)).result()
         return {name: each for name, each in shell.user_ns.items() if name not in before}
 
     return jupyter

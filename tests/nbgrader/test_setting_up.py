@@ -78,8 +78,8 @@ def test_a_class_with_the_configuration_on_the_page_has_its_own_place_in_the_exc
     (config,) = re.findall(r"```{code-block} python\n(c = get_config\(\).*?)```", page, re.S)
     folder, exchange = tmp_path / "monday", tmp_path / "exchange"
     for old, new in (
-        ("/home/me/sequence-models", course.root),
-        ("/home/me/monday-2031", folder),
+        ("/srv/sequence-models", course.root),
+        ("/srv/monday-2031", folder),
         ("/srv/nbgrader/exchange", exchange),
     ):
         assert old in config
