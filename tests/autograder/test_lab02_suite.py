@@ -174,7 +174,7 @@ def top(_, p):
 def test_who_always_starts_at_the_top_is_seen():
     module = hidden("sampler")
     for seed in range(5):
-        with pytest.raises(ExpectationError, match="first states come up too often"):
+        with pytest.raises(ExpectationError, match="Every text begins with the same state"):
             module.test_sampler_start(sampler(top, draw), rng_of(seed))
 
 

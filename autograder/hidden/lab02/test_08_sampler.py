@@ -156,6 +156,7 @@ def test_sampler_start(student: Any, rng: np.random.Generator) -> None:
     start, transition = np.array([0.5, 0.3, 0.2]), np.full((3, 3), 1 / 3)
     seeds = rng.choice(10**6, size=STARTS, replace=False).tolist()
     firsts = [int(drawn(student, (start, transition), 1, 0.25, seed)[0]) for seed in seeds]
+    expect_true(len(set(firsts)) > 1, "Every text begins with the same state.")
     powers = start**4
     counts = np.bincount(firsts, minlength=3).astype(float)
     expect_frequencies(counts, powers / powers.sum(), "Some first states")
