@@ -12,7 +12,7 @@ A reading order, from what an author writes to what a class gets:
 - a class: `batch`, `runners`, `store`, `storage`, `leftovers`, `changes`;
 - nbgrader, the system of record: `course`, `release`, `gradebook`, `recording`, `database`,
   `quiet`, `late`, `exchange`, `export`, `formgrader`;
-- what people read: `inert`, `display`, `pages`, `feedback`, `dashboard`;
+- what people read: `inert`, `display`, `pages`, `feedback`, `ungraded`, `dashboard`;
 - tools for authors: `scaffold`, `validate`, `consistency`, `reproduce`, `shell`, `samples`;
 - the commands: `cli`, `results`, `console`, `tables`.
 """

@@ -5,8 +5,8 @@ what is left and nothing twice.
 """
 
 import stat
-from collections.abc import Callable, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from autograder.course import Course
@@ -58,14 +58,22 @@ def grade_batch(
         else:
             todo.append(Submission(student, path))
     walls: Walls = "auto" if sandbox else "none"
-    try:
-        with closing(grade_all(todo, suite, jobs=jobs, seed=seed, walls=walls)) as ready:
-            for report in ready if todo else ():
+    if todo:
+        running = grade_all(todo, suite, jobs=jobs, seed=seed, walls=walls)
+        with _blaming_author(suite), closing(running) as ready:
+            for report in ready:
                 take(report)
-    except SandboxError:
-        _ = suite.tests  # a SuiteError, where it was the author's fault
-        raise
     return [reports[student] for student in students]
+
+
+@contextmanager
+def _blaming_author(suite: Suite) -> Iterator[None]:
+    """Raise a SuiteError where it was a hidden test that kept an engine from starting."""
+    try:
+        yield
+    except SandboxError:
+        _ = suite.tests
+        raise
 
 
 def _without_grading(

@@ -3,16 +3,12 @@
 It shows the score, each hidden test by its name with the author's hint, the misconception that the
 pattern of failures points to, and the student's own code, text and errors. It is made from the
 report, never from cell outputs, so nothing of a hidden test can slip into it.
-
-Who could not be graded gets a page too, with the reason and what to do, if it lies in the file that
-was handed in. All other reasons are ours and can name hidden tests: staff alone read them.
 """
 
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from pathlib import Path
 from typing import Any
 
 from nbconvert.exporters import Exporter
@@ -23,24 +19,19 @@ from nbgrader.preprocessors import GetGrades
 from nbgrader.utils import is_grade, is_solution
 from traitlets import default
 
-from autograder import notebook
-from autograder.batch import absent
 from autograder.course import Course
-from autograder.errors import NotebookError
 from autograder.exchange import carry_receipt
 from autograder.gradebook import report_of
 from autograder.pages import render
 from autograder.quiet import quiet_nbgrader
 from autograder.report import Report, TestResult, Verdict
-from autograder.store import Store
 from autograder.tables import counted
+from autograder.ungraded import ungraded, write_not_graded
 
 __all__ = [
     "FeedbackExporter",
     "GetGradesAndDoubts",
     "feedback_page",
-    "not_graded_page",
-    "ungraded",
     "write_feedback",
 ]
 
@@ -171,56 +162,17 @@ def feedback_page(nb: NotebookNode, grades: dict[str, Any]) -> str:
     )
 
 
-def not_graded_page(title: str, lab: str, student: str, reason: str) -> str:
-    """Write the page of a student without a score. Without a reason, the fault is ours."""
-    return render("not_graded.html.j2", title=title, lab=lab, student=student, reason=reason)
-
-
-def ungraded(course: Course, lab: str, students: Sequence[str]) -> list[Report]:
-    """Return the reports of those who have no recorded score because they could not be graded."""
-    latest = Store(course.reports).latest(lab) if course.reports.exists() else []
-    return [
-        report
-        for report in latest
-        if report.status != "graded"
-        and report.student in students
-        and not course.autograded(report.student, lab).exists()
-    ]
-
-
 def write_feedback(course: Course, lab: str, students: list[str]) -> dict[str, str]:
     """Write the pages of some students. Returns {student: reason} for those that have none."""
     problems, without = {}, {report.student: report for report in ungraded(course, lab, students)}
     for student in students:
         if student in without:
-            _write_not_graded(course, without[student])
+            write_not_graded(course, without[student])
         elif not course.autograded(student, lab).exists():
             problems[student] = f"no recorded scores: run `autograder grade {lab}`"
         elif reason := _write_one(course, lab, student):
             problems[student] = reason
     return problems
-
-
-def _write_not_graded(course: Course, report: Report) -> None:
-    """Write the page, with the reason where it lies in the file itself; others can name tests."""
-    lab, student = report.lab, report.student
-    submitted, page = course.submission(student, lab), course.feedback(student, lab)
-    reason = report.reason if report.reason == _fault_of(submitted) else ""
-    page.parent.mkdir(parents=True, exist_ok=True)
-    text = not_graded_page(course.suite(lab).title, lab, student, reason)
-    page.write_text(text, encoding="utf-8")
-    carry_receipt(submitted.parent, page.parent)
-
-
-def _fault_of(submitted: Path) -> str:
-    """Say why a file that was handed in can't be read; nothing when it can."""
-    if reason := absent(submitted):
-        return reason
-    try:
-        notebook.read(submitted)
-    except NotebookError as error:
-        return str(error)
-    return ""
 
 
 def _write_one(course: Course, lab: str, student: str) -> str:

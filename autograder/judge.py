@@ -1,4 +1,4 @@
-"""The trusted, warm process of an engine: owns one sandbox, forks for each submission.
+"""The trusted, warm process of an engine: owns the sandboxes, forks for each submission.
 
 Runs as `python -m autograder.judge FD FOLDER WALLS`. On the socket FD it says `ready` or `error`,
 then answers `{"notebook", "student", "seed", "final"}` with `{"report", "outcomes", …}`.
@@ -272,8 +272,8 @@ def _work_and_exit(work: Callable[[], dict[str, Any]], answer_to: socket.socket)
 
 def _limit_memory() -> None:
     """Let a test that makes much of a small answer raise MemoryError, not fill the machine."""
-    now = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0]) * _PAGE
-    resource.setrlimit(resource.RLIMIT_AS, (now + _MEMORY, now + _MEMORY))
+    now = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[5]) * _PAGE
+    resource.setrlimit(resource.RLIMIT_DATA, (now + _MEMORY, now + _MEMORY))
 
 
 def _die_with_parent() -> None:

@@ -3,7 +3,7 @@
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
-from importlib.machinery import all_suffixes
+from importlib.machinery import PathFinder
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -83,12 +83,12 @@ def missing_modules(names: Iterable[str]) -> list[str]:
 
 
 def _is_there(name: str) -> bool:
-    """Look for a module in the folders of its package, which `find_spec` would import."""
+    """Look for a module, and for its packages from the top: `find_spec` would import those."""
     top, *inner = name.split(".")
-    if not all(part.isidentifier() for part in (top, *inner)) or not (spec := find_spec(top)):
+    if not all(part.isidentifier() for part in (top, *inner)):
         return False
-    places = [Path(folder) for folder in spec.submodule_search_locations or ()]
-    for part in inner[:-1]:
-        places = [place / part for place in places]
-    files = [f"{inner[-1]}{suffix}" for suffix in ("", *all_suffixes())] if inner else []
-    return not inner or any((place / file).exists() for place in places for file in files)
+    spec = find_spec(top)
+    for part in inner:
+        places = spec.submodule_search_locations if spec is not None else None
+        spec = PathFinder.find_spec(part, places) if places is not None else None
+    return spec is not None

@@ -30,7 +30,8 @@ def feedback(lab: Lab, course: CourseDir = None, student: Student = None) -> Non
 
     Example: `autograder feedback lab02 --course _build/sample-class`
     """
-    from autograder.feedback import ungraded, write_feedback
+    from autograder.feedback import write_feedback
+    from autograder.ungraded import ungraded
 
     where = class_of(course)
     where.require_lab(lab)

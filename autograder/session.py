@@ -87,8 +87,8 @@ class Session:
         self._broken: WorkerLost | None = None
         self._final, self._oom_kills = final, oom_kills()
         self._left_out: dict[int, str] = {}
-        self._ended: Counter[str] = Counter()
-        self._task = ""
+        self._ended: Counter[str | None] = Counter()
+        self._task: str | None = None
         self._number = 0
         seconds = limits.total_seconds
         self.total = total or Meter(f"the whole notebook used up its {seconds:g} s", seconds)
@@ -110,7 +110,7 @@ class Session:
         Each task has restarts of its own: a mistake in one costs nothing in another.
         """
         self._callbacks.clear()
-        self._task = task
+        self._task = None  # what the cells end is no task's
         self._check_total()
         if self._broken is not None:
             raise self._broken
@@ -118,6 +118,7 @@ class Session:
             raise NotRunError(f"not run: earlier tests of this task ended your code {times} times")
         if self._process is None:
             self._start()
+        self._task = task
         self._budget = Meter(f"this test ran longer than {seconds:g} s", seconds)
         self.ask("seed", self._seed)
         self.asked = 0

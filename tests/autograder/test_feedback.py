@@ -10,7 +10,7 @@ from nbgrader.api import Gradebook
 
 from autograder import notebook
 from autograder.database import url
-from autograder.feedback import ungraded, write_feedback
+from autograder.feedback import write_feedback
 from autograder.recording import record
 from autograder.report import (
     NOT_WRITTEN,
@@ -21,6 +21,7 @@ from autograder.report import (
     not_graded,
 )
 from autograder.store import Store
+from autograder.ungraded import ungraded
 
 
 class _Page(HTMLParser):

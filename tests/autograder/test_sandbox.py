@@ -16,7 +16,6 @@ from autograder.values import decode, encode
 
 TOY = Path(__file__).parent / "fixtures" / "toy"
 LIMITS = Limits(returned_mb=1, memory_mb=256, scratch_mb=16, processes=32, total_seconds=60)
-INSIDE = ["__init__", "confine", "forbid", "values", "wire", "worker", "zygote"]
 MOUNTED = ["__init__.py", "cells.py", "confine.py", "forbid.py", "magics.py", "output.py"]
 MOUNTED += ["values.py", "wire.py", "worker.py", "zygote.py"]
 
