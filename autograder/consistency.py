@@ -4,7 +4,6 @@ The visible checks are run as students run them: in the sandbox, but with every 
 forbids, since a check may compare with it.
 """
 
-import re
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from dataclasses import replace
@@ -92,10 +91,10 @@ def _raised(suite: Suite, sandbox: Host, nb: Notebook) -> dict[str, str]:
     with closing(session), suppress(WorkerLost):  # a note says where
         session.begin_test(suite.limits.cells_seconds)
     return {
-        cell.label: note
+        cell.label: str(note)
         for cell in cells
         for note in session.notes
-        if re.match(rf"Cell {cell.number}\b", note)
+        if note.cell == cell.number
     }
 
 

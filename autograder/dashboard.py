@@ -22,6 +22,7 @@ SHADES = 5
 STOPPED = frozenset(Verdict) - {
     Verdict.passed,
     Verdict.failed,
+    Verdict.no_answer,
     Verdict.not_run,
     Verdict.grader_error,
 }

@@ -24,7 +24,7 @@ from autograder.exchange import carry_receipt
 from autograder.gradebook import report_of
 from autograder.pages import render
 from autograder.quiet import quiet_nbgrader
-from autograder.report import Report, TestResult, Verdict
+from autograder.report import Note, Report, TestResult, Verdict
 from autograder.tables import counted
 from autograder.ungraded import ungraded, write_not_graded
 
@@ -37,25 +37,6 @@ __all__ = [
 
 MOST_NOTES = 20
 _SYNTAX = ("SyntaxError", "IndentationError", "TabError")
-_NOTE = re.compile(
-    r"Cell (?P<number>\d+)(?:, line (?P<line>\d+))? raised (?P<what>(?P<kind>\w+).*)", re.S
-)
-
-
-@dataclass(frozen=True)
-class Stop:
-    """A cell that raised when the notebook was run, so that what stands below `line` is missing."""
-
-    note: str
-    number: int
-    line: int
-    what: str
-    kind: str
-
-    @property
-    def never_began(self) -> bool:
-        """Whether Python could not even read the cell."""
-        return self.kind in _SYNTAX
 
 
 @dataclass(frozen=True)
@@ -66,7 +47,7 @@ class Part:
         waiting: a person still has to grade it.
         number: the cell of the submitted notebook that the answer stands in; 0 if unknown.
         untouched: the answer was handed in as it came.
-        stop: how the answer's own cell ended before the tests began, if it did.
+        stop: what the answer's own cell raised before the tests began, if it did.
         misconceptions: sentences on what may lie behind the lost points.
     """
 
@@ -81,7 +62,7 @@ class Part:
     number: int
     untouched: bool
     comment: str
-    stop: Stop | None
+    stop: Note | None
     misconceptions: tuple[str, ...]
     tests: tuple[TestResult, ...]
 
@@ -96,8 +77,13 @@ class Part:
         tests = len(self.tests)
         if self.all_passed:
             return "The test passed" if tests == 1 else f"All {tests} tests passed"
-        unread = self.stop is not None and self.stop.never_began and not self.score
-        return f"What {counted(tests, 'test')} would check" if self.unwritten or unread else ""
+        nothing = self.unwritten or (self.unreadable and not self.score)
+        return f"What {counted(tests, 'test')} would check" if nothing else ""
+
+    @property
+    def unreadable(self) -> bool:
+        """Whether Python could not even read the answer's cell."""
+        return self.stop is not None and self.stop.kind in _SYNTAX
 
     @property
     def unwritten(self) -> bool:
@@ -208,6 +194,7 @@ def _part(title: str, cell: NotebookNode, answer: NotebookNode, report: Report) 
     own = is_solution(answer)  # never show a test cell as if it were the student's
     number = answer.metadata.get("autograder", {}).get("number", 0)
     tests = {task.task: task.tests for task in report.tasks}
+    raised = {note.cell: note for note in report.notes if note.kind and note.cell}
     name, score = about["grade_id"], about["score"] or 0.0
     return Part(
         title=title,
@@ -221,24 +208,16 @@ def _part(title: str, cell: NotebookNode, answer: NotebookNode, report: Report) 
         number=number,
         untouched=bool(answer.metadata.nbgrader.get("untouched")),
         comment=answer.metadata.nbgrader.get("comment") or "",
-        stop=_stop(report.notes, number),
+        stop=raised.get(number),
         misconceptions=tuple(m.sentence for m in report.misconceptions if m.task == name),
         tests=tests.get(name, ()),
     )
 
 
-def _stop(notes: Sequence[str], number: int) -> Stop | None:
-    """Find out how a cell stopped from the notes of the session; None when it did not."""
-    for found in filter(None, map(_NOTE.match, notes)):
-        if int(found["number"]) == number:
-            return Stop(found[0], number, int(found["line"] or 0), found["what"], found["kind"])
-    return None
-
-
 def _notes(report: Report, parts: Sequence[Part]) -> list[tuple[str, int]]:
     """Return each note with the number of the part whose answer stopped; 0 for other cells."""
-    places = {part.stop.note: n for n, part in enumerate(parts, start=1) if part.stop}
-    return [(note, places.get(note, 0)) for note in report.notes[:MOST_NOTES]]
+    places = {part.stop: n for n, part in enumerate(parts, start=1)}
+    return [(str(note), places.get(note, 0)) for note in report.notes[:MOST_NOTES]]
 
 
 def _obstacle(test: TestResult) -> tuple[object, ...]:

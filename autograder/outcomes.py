@@ -17,7 +17,7 @@ from autograder.errors import (
     UnsendableError,
     WorkerLost,
 )
-from autograder.report import NOT_WRITTEN, Verdict
+from autograder.report import Verdict
 from autograder.suite import TestSpec
 
 __all__ = ["PASSED", "Outcome", "hidden_part", "outcome_of", "worse_of"]
@@ -25,6 +25,7 @@ __all__ = ["PASSED", "Outcome", "hidden_part", "outcome_of", "worse_of"]
 _WORST = [
     Verdict.passed,
     Verdict.failed,
+    Verdict.no_answer,
     Verdict.not_run,
     Verdict.timed_out,
     Verdict.out_of_memory,
@@ -48,20 +49,18 @@ class Outcome:
             wrong, for example `failed at 41: the mean: got 3.5, expected 4.5`; what a misconception
             is recognised by. It stays in the trusted process.
         detail: what went wrong in the grader, for staff; no value either.
-        unwritten: whether there is no answer yet.
     """
 
     verdict: Verdict
     message: str = ""
     sign: str = ""
     detail: str = ""
-    unwritten: bool = False
 
     @property
     def is_lost(self) -> bool:
         """Whether there is an answer that ran and did not pass."""
-        neutral = (Verdict.passed, Verdict.not_run, Verdict.grader_error)
-        return self.verdict not in neutral and not self.unwritten
+        neutral = (Verdict.passed, Verdict.no_answer, Verdict.not_run, Verdict.grader_error)
+        return self.verdict not in neutral
 
 
 PASSED = Outcome(Verdict.passed, sign="passed")
@@ -127,12 +126,13 @@ def _sign(how: str, error: BaseException, folder: Path, what: str = "") -> str:
 def _student_raised(error: StudentError, hint: str, folder: Path) -> Outcome:
     sign = _sign("raised", error, folder, error.kind)
     if error.kind == "NotImplementedError":  # what a released answer cell raises
-        return Outcome(Verdict.failed, NOT_WRITTEN, sign, unwritten=True)
+        return Outcome(Verdict.no_answer, "You have not written this yet.", sign)
     if isinstance(error, OverLimitError):
         return Outcome(error.verdict, str(error), sign)
-    missing = isinstance(error, MissingNameError)
-    said = _joined(_sentence(_without_message(error)), "" if missing else hint)
-    return Outcome(Verdict.failed, said, sign, unwritten=missing)
+    if isinstance(error, MissingNameError):
+        return Outcome(Verdict.no_answer, str(error), sign)
+    said = _joined(_sentence(_without_message(error)), hint)
+    return Outcome(Verdict.failed, said, sign)
 
 
 def _without_message(error: StudentError) -> str:

@@ -22,6 +22,7 @@ __all__ = ["VERDICTS", "code", "number", "render"]
 VERDICTS = {
     Verdict.passed: ("✓", "passed"),
     Verdict.failed: ("✗", "not passed"),
+    Verdict.no_answer: ("–", "no answer"),
     Verdict.timed_out: ("✗", "took too long"),
     Verdict.out_of_memory: ("✗", "used too much memory"),
     Verdict.out_of_disk: ("✗", "wrote too much to disk"),

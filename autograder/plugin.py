@@ -265,7 +265,7 @@ class _ByHand(Grading):
         tests = [spec for spec in self.suite.tests if spec.function in self.outcomes]
         for task in self.tasks(tuple(tests)):
             yield f"{task.task}: {task.score:g} of {task.max_score:g} points"
-        yield from self.session.notes
+        yield from map(str, self.session.notes)
 
 
 def _by_hand(config: pytest.Config, path: Path) -> _ByHand:

@@ -6,8 +6,8 @@ from math import fsum
 from typing import Any, Literal
 
 __all__ = [
-    "NOT_WRITTEN",
     "Misconception",
+    "Note",
     "Report",
     "TaskResult",
     "TestResult",
@@ -16,7 +16,6 @@ __all__ = [
 ]
 
 Status = Literal["graded", "not_graded"]
-NOT_WRITTEN = "You have not written this yet."  # the message of an answer that was left alone
 
 
 class Verdict(StrEnum):
@@ -24,6 +23,7 @@ class Verdict(StrEnum):
 
     passed = "passed"
     failed = "failed"
+    no_answer = "no_answer"
     timed_out = "timed_out"
     out_of_memory = "out_of_memory"
     out_of_disk = "out_of_disk"
@@ -51,7 +51,7 @@ class TestResult:
     @property
     def reached(self) -> bool:
         """Whether it says something about an answer: it ran, and there was one."""
-        return self.verdict is not Verdict.not_run and self.message != NOT_WRITTEN
+        return self.verdict not in (Verdict.no_answer, Verdict.not_run)
 
 
 @dataclass(frozen=True)
@@ -82,6 +82,39 @@ class Misconception:
 
 
 @dataclass(frozen=True)
+class Note:
+    """What went wrong in a cell when the notebook was run, cleaned and bounded.
+
+    Attributes:
+        where: the cell, in words.
+        said: the exception's message, or what ended the cell.
+        kind: the exception's class; empty where the cell was ended.
+        cell, line: where that is in the submitted notebook, counted from 1; 0 if unknown.
+    """
+
+    where: str
+    said: str
+    kind: str = ""
+    cell: int = 0
+    line: int = 0
+
+    def __str__(self) -> str:
+        """Say it all in one sentence.
+
+        >>> str(Note("Cell 3", "division by zero", "ZeroDivisionError", cell=3, line=7))
+        'Cell 3, line 7 raised ZeroDivisionError: division by zero'
+        """
+        line = f", line {self.line}" if self.line else ""
+        raised = f" raised {self.kind}" if self.kind else ""
+        return ": ".join(filter(None, (f"{self.where}{line}{raised}", self.said)))
+
+    @property
+    def what(self) -> str:
+        """What happened, without where."""
+        return ": ".join(filter(None, (self.kind, self.said)))
+
+
+@dataclass(frozen=True)
 class Report:
     """One graded submission, or the reason why it could not be graded.
 
@@ -91,7 +124,7 @@ class Report:
         misconceptions: those of the mutants that give the same wrong answers.
         suite_digest, seed: what to give again to get the same score again.
         walls: what stood between the student's code and this machine.
-        notes: what the student's own cells said went wrong, cleaned and bounded.
+        notes: what went wrong in the cells, in their order.
     """
 
     student: str
@@ -106,7 +139,7 @@ class Report:
     suite_digest: str = ""
     seed: int = 0
     walls: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
 
     @property
     def weakness(self) -> str:
@@ -137,8 +170,8 @@ class Report:
             raise ValueError(f"not a report: missing or unknown keys {sorted(odd)}")
         plain = {**data, "tasks": tuple(_task(task) for task in data["tasks"])}
         plain["misconceptions"] = tuple(_misconception(each) for each in data["misconceptions"])
-        for name in ("walls", "notes"):
-            plain[name] = tuple(data[name])
+        plain["notes"] = tuple(_note(each) for each in data["notes"])
+        plain["walls"] = tuple(data["walls"])
         return cls(**plain)
 
 
@@ -150,6 +183,11 @@ def not_graded(student: str, lab: str, reason: str, **known: Any) -> Report:
 def _misconception(data: dict[str, str] | str) -> Misconception:
     """Rebuild one; an earlier grader stored the sentence alone."""
     return Misconception("", data) if isinstance(data, str) else Misconception(**data)
+
+
+def _note(data: dict[str, Any] | str) -> Note:
+    """Rebuild one; an earlier grader stored the sentence alone."""
+    return Note("", data) if isinstance(data, str) else Note(**data)
 
 
 def _task(data: dict[str, Any]) -> TaskResult:

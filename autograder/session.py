@@ -33,7 +33,7 @@ from autograder.inert import inert_line
 from autograder.limits import LASTING, Limits, loss_of, over_limit, sentence
 from autograder.notebook import Cell
 from autograder.question import Question, is_of
-from autograder.report import Verdict
+from autograder.report import Note, Verdict
 from autograder.sandbox import Ended, Host
 from autograder.sandbox import Worker as Process
 from autograder.sandbox.watch import Meter, Watchdog, oom_kills, usage
@@ -86,7 +86,7 @@ class Session:
         self._lost: WorkerLost | OverLimitError | None = None
         self._broken: WorkerLost | None = None
         self._final, self._oom_kills = final, oom_kills()
-        self._left_out: dict[int, str] = {}
+        self._left_out: dict[int, Note] = {}
         self._ended: Counter[str | None] = Counter()
         self._task: str | None = None
         self._number = 0
@@ -96,7 +96,7 @@ class Session:
         self._callbacks: list[Callable[..., Any]] = []
         self._tensors = itertools.count(-1, -1)
         self._dropped: deque[int] = deque()
-        self.notes: list[str] = []
+        self.notes: list[Note] = []
         self.asked = 0
         self.generation = 0
         self.revive: Revive = _no_references
@@ -164,22 +164,21 @@ class Session:
         except StudentError as error:
             self._note(cell, error)
         except WorkerLost as error:
-            kind, where = type(error), _where(cell)
+            where, said = _where(cell), f"{error.reason}."
             if cell.own and len(self._left_out) < _MAX_LEFT_OUT:
-                said = f"{where}: {error.reason}. The others were run without it."
-                self._left_out[cell.number] = said
+                said = f"{said} The others were run without it."
+                self._left_out[cell.number] = Note(where, said, cell=cell.number)
                 return False
-            self._broken = kind(f"{where}: {error.reason}; no test could run")
-            self.notes.append(f"{where}: {error.reason}.")
+            self._broken = type(error)(f"{where}: {error.reason}; no test could run")
+            self.notes.append(Note(where, said, cell=cell.number))
             raise self._broken from error
         return True
 
     def _note(self, cell: Cell, error: StudentError) -> None:
         lines = [place.line for place in error.raised.trail if place.cell == cell.number]
-        line = f", line {lines[-1]}" if lines else ""
-        message = str(error) if isinstance(error, OverLimitError) else error.raised.message
-        said = f": {message}" if message else ""
-        self.notes.append(f"{_where(cell)}{line} raised {error.kind}{said}")
+        said = str(error) if isinstance(error, OverLimitError) else error.raised.message
+        line = lines[-1] if lines else 0
+        self.notes.append(Note(_where(cell), said, error.kind, cell.number, line))
 
     # --- one question ---
 

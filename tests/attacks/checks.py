@@ -30,7 +30,8 @@ def check(report: Report, attacker: Attack) -> None:
 
 
 def _said(report: Report) -> list[str]:
-    return [*report.notes, *(test.message for task in report.tasks for test in task.tests)]
+    messages = [test.message for task in report.tasks for test in task.tests]
+    return [*map(str, report.notes), *messages]
 
 
 def _is_safe_to_read(report: Report) -> None:

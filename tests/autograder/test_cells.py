@@ -157,7 +157,7 @@ def student(sandbox):
         sessions[-1].begin_test(20)
         return Student(sessions[-1])
 
-    student.notes = lambda: sessions[-1].notes
+    student.notes = lambda: list(map(str, sessions[-1].notes))
     yield student
     for session in sessions:
         session.close()

@@ -4,10 +4,7 @@ from dataclasses import replace
 import pytest
 
 from autograder.dashboard import as_json, class_page, summarise, write_class_report
-from autograder.errors import Raised, StudentError
-from autograder.outcomes import outcome_of
-from autograder.report import NOT_WRITTEN, Misconception, TaskResult, Verdict, not_graded
-from autograder.suite import TestSpec
+from autograder.report import Misconception, TaskResult, Verdict, not_graded
 
 MULTIPLIES = Misconception("add", "You multiply.")
 
@@ -52,7 +49,7 @@ def test_tests_are_ranked_by_how_many_miss_them(reports):
 def test_who_wrote_nothing_or_was_not_run_did_not_miss_a_test(toy_report):
     wrong = toy_report("ann", adds=False)
     (first, second), mul = wrong.tasks[0].tests, wrong.tasks[1]
-    stub = (replace(first, message=NOT_WRITTEN), replace(second, verdict=Verdict.not_run))
+    stub = (replace(first, verdict=Verdict.no_answer), replace(second, verdict=Verdict.not_run))
     empty = replace(wrong, student="bob", tasks=(TaskResult.of("add", stub), mul))
     figures = summarise("toy", "", [wrong, empty, toy_report("cyd")]).tests
     assert [(test.missed, test.reached, test.not_reached) for test in figures] == [
@@ -61,12 +58,6 @@ def test_who_wrote_nothing_or_was_not_run_did_not_miss_a_test(toy_report):
         (0, 3, 0),
     ]
     assert ">1 of 1<" in class_page(summarise("toy", "", [wrong, empty]))
-
-
-def test_the_message_of_an_answer_left_alone_is_the_one_that_outcomes_gives(tmp_path):
-    unwritten = StudentError(Raised(("NotImplementedError", "RuntimeError", "Exception"), ""))
-    spec = TestSpec("test_adds", "Adds.", "add", 1.0, "Add both.")
-    assert outcome_of(unwritten, spec, tmp_path, answered=False).message == NOT_WRITTEN
 
 
 def test_the_page_names_the_task_of_a_misconception(reports):

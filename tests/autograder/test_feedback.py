@@ -12,14 +12,7 @@ from autograder import notebook
 from autograder.database import url
 from autograder.feedback import write_feedback
 from autograder.recording import record
-from autograder.report import (
-    NOT_WRITTEN,
-    Misconception,
-    TaskResult,
-    TestResult,
-    Verdict,
-    not_graded,
-)
+from autograder.report import Misconception, Note, TaskResult, TestResult, Verdict, not_graded
 from autograder.store import Store
 from autograder.ungraded import ungraded
 
@@ -89,8 +82,8 @@ def _with_tests(report, task, *tests):
 
 
 def test_it_shows_the_students_own_errors(page, toy_report):
-    note = "Cell 9, line 2 raised NameError: name 'x' is not defined"
-    assert note in _words(page(toy_report("ann", adds=False, notes=(note,))))
+    note = Note("Cell 9", "name 'x' is not defined", "NameError", 9, 2)
+    assert str(note) in _words(page(toy_report("ann", adds=False, notes=(note,))))
 
 
 def test_a_misconception_stands_in_its_task(page, toy_report):
@@ -115,21 +108,21 @@ def test_code_has_the_numbers_that_errors_name(page):
 
 
 def test_a_cell_that_could_not_be_read_explains_its_task(page, toy_report):
-    note = "Cell 3, line 2 raised SyntaxError: expected ':'"
-    missing = (Verdict.failed, "Your notebook defines no `add`. Add both arguments.")
+    note = Note("Cell 3", "expected ':'", "SyntaxError", 3, 2)
+    missing = (Verdict.no_answer, "Your notebook defines no `add`. Add both arguments.")
     report = _with_tests(toy_report("ann", adds=False, notes=(note,)), "add", missing)
     source = page(report, add="if a return b")
     said = _section(source, 1)
     assert "Cell 3 stopped at line 2 before any test ran: SyntaxError: expected ':'." in said
     assert "nothing that it defines was there" in said
-    assert "What 1 test would check Test 1." in " ".join(said.replace("✗", " ").split())
+    assert "What 1 test would check Test 1." in " ".join(said.replace("–", " ").split())
     assert "defines no" not in said
     assert "stopped" not in _section(source, 2)
     assert '<a href="#part-1">Toy lab</a>' in source
 
 
 def test_a_cell_that_stopped_half_way_keeps_its_tests(page, toy_report):
-    note = "Cell 3, line 4 raised NameError: name 'x' is not defined"
+    note = Note("Cell 3", "name 'x' is not defined", "NameError", 3, 4)
     said = _section(page(toy_report("ann", notes=(note,)), add="return a + b"), 1)
     assert "Cell 3 stopped at line 4 before any test ran: NameError: name 'x'" in said
     assert "What stands below that line was not run." in said
@@ -137,14 +130,14 @@ def test_a_cell_that_stopped_half_way_keeps_its_tests(page, toy_report):
 
 
 def test_another_cell_that_stopped_belongs_to_no_task(page, toy_report):
-    note = "Cell 33, line 1 raised NameError: name 'x' is not defined"
+    note = Note("Cell 33", "name 'x' is not defined", "NameError", 33, 1)
     source = page(toy_report("ann", adds=False, notes=(note,)), add="return 1")
     assert "stopped" not in _section(source, 1)
     assert "This is your answer to" not in _words(source)
 
 
 def test_what_was_not_written_takes_one_line(page, toy_report):
-    first = (Verdict.failed, NOT_WRITTEN)
+    first = (Verdict.no_answer, "You have not written this yet.")
     rest = [(Verdict.not_run, "Not run: “Test 1.” must pass first.")] * 4
     source = page(_with_tests(toy_report("ann", adds=False), "add", first, *rest))
     said = _section(source, 1)
@@ -218,7 +211,7 @@ ATTACK = "</pre><script>alert(1)</script><img src=x onerror=alert(2)>\x1b[31m\u2
 
 
 def test_hostile_text_is_inert_wherever_it_stands(page, toy_report):
-    notes = (ATTACK, f"Cell 3, line 1 raised SyntaxError: {ATTACK}")
+    notes = (Note("", ATTACK), Note("Cell 3", ATTACK, "SyntaxError", 3, 1))
     told = tuple(Misconception(task, ATTACK) for task in ("", "add"))
     report = toy_report("ann", adds=False, notes=notes, misconceptions=told)
     tasks = [
@@ -255,7 +248,7 @@ def test_it_loads_nothing_and_may_load_nothing(page):
 
 
 def test_the_page_is_bounded(page, toy_report):
-    report = toy_report("ann", notes=("x" * 10**6,) * 50)
+    report = toy_report("ann", notes=(Note("Cell 9", "x" * 10**6),) * 50)
     assert len(page(report, add="return 1  # " + "y" * 10**6)) < 400_000
 
 

@@ -138,7 +138,7 @@ def test_a_limit_that_a_cell_meets_is_named_in_the_notes(sandbox):
     session = session_on(sandbox, "x = 1\nblock = bytearray(2**29)")
     session.begin_test(2)
     said = "Your code asked for more than the 256 MB of memory it may use."
-    assert session.notes == [f"Cell 1, line 2 raised MemoryError: {said}"]
+    assert list(map(str, session.notes)) == [f"Cell 1, line 2 raised MemoryError: {said}"]
     session.close()
 
 

@@ -70,13 +70,13 @@ def test_nothing_raised_is_a_pass(tmp_path):
         ),
         (
             StudentError(Raised(("NotImplementedError", "RuntimeError", "Exception"), "")),
-            Verdict.failed,
+            Verdict.no_answer,
             "You have not written this yet.",
             "raised at 5, 2: NotImplementedError",
         ),
         (
             MissingNameError("total"),
-            Verdict.failed,
+            Verdict.no_answer,
             "Your notebook defines no `total`.",
             "raised at 5, 2: AttributeError",
         ),

@@ -3,8 +3,8 @@ import json
 import pytest
 
 from autograder.report import (
-    NOT_WRITTEN,
     Misconception,
+    Note,
     Report,
     TaskResult,
     TestResult,
@@ -37,28 +37,43 @@ def test_a_report_goes_through_json_and_back():
         suite_digest="abc",
         seed=11,
         walls=("bubblewrap",),
-        notes=("Cell 2 raised NameError",),
+        notes=(Note("Cell 2", "name 'x' is not defined", "NameError", 2, 4),),
     )
     assert Report.from_dict(json.loads(json.dumps(report.to_dict()))) == report
 
 
-def test_a_report_of_an_earlier_grader_keeps_its_misconceptions():
-    data = {**not_graded("ada", "lab07", "").to_dict(), "misconceptions": ["A mean is no sum."]}
-    assert Report.from_dict(data).misconceptions == (Misconception("", "A mean is no sum."),)
+def test_a_report_of_an_earlier_grader_keeps_what_it_says():
+    said = {"misconceptions": ["A mean is no sum."], "notes": ["Cell 2 raised NameError"]}
+    report = Report.from_dict({**not_graded("ada", "lab07", "").to_dict(), **said})
+    assert report.misconceptions == (Misconception("", "A mean is no sum."),)
+    assert list(map(str, report.notes)) == said["notes"]
 
 
 @pytest.mark.parametrize(
-    ("verdict", "message", "reached"),
+    ("note", "sentence"),
     [
-        (Verdict.passed, "", True),
-        (Verdict.failed, "The mean is wrong.", True),
-        (Verdict.timed_out, "", True),
-        (Verdict.failed, NOT_WRITTEN, False),
-        (Verdict.not_run, "Another test must pass first.", False),
+        (Note("Cell 2", "no x", "NameError", 2, 4), "Cell 2, line 4 raised NameError: no x"),
+        (Note("Cell 2", "", "KeyboardInterrupt", 2), "Cell 2 raised KeyboardInterrupt"),
+        (Note("Cell 2", "too slow.", cell=2), "Cell 2: too slow."),
+        (Note("A lab cell", "no y", "NameError"), "A lab cell raised NameError: no y"),
     ],
 )
-def test_a_test_reaches_an_answer_when_there_is_one_and_it_runs(verdict, message, reached):
-    assert TestResult("adds", verdict, 0.0, 1.0, message).reached is reached
+def test_a_note_is_a_sentence(note, sentence):
+    assert str(note) == sentence
+
+
+@pytest.mark.parametrize(
+    ("verdict", "reached"),
+    [
+        (Verdict.passed, True),
+        (Verdict.failed, True),
+        (Verdict.timed_out, True),
+        (Verdict.no_answer, False),
+        (Verdict.not_run, False),
+    ],
+)
+def test_a_test_reaches_an_answer_when_there_is_one_and_it_runs(verdict, reached):
+    assert TestResult("adds", verdict, 0.0, 1.0).reached is reached
 
 
 def test_a_missing_key_is_named():

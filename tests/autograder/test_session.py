@@ -226,16 +226,16 @@ def test_a_cell_that_raises_is_noted_and_the_next_one_runs(notebook, code, kind)
     session.begin_test(2)
     assert Student(session).after == 7
     assert len(session.notes) == 1
-    assert session.notes[0].startswith("Cell 1")
-    assert f"raised {kind}" in session.notes[0]
+    assert str(session.notes[0]).startswith("Cell 1")
+    assert f"raised {kind}" in str(session.notes[0])
 
 
 def test_what_exceptions_say_is_cleaned_and_cut(notebook):
     session = notebook("raise ValueError('\\x1b[31m<script>\\u202e' + 'x' * 10_000)")
     session.begin_test(2)
-    assert "\x1b" not in session.notes[0]
-    assert "\u202e" not in session.notes[0]
-    assert len(session.notes[0]) < 300
+    assert "\x1b" not in str(session.notes[0])
+    assert "\u202e" not in str(session.notes[0])
+    assert len(str(session.notes[0])) < 300
 
 
 def test_magics_and_shell_lines_do_nothing(student):
@@ -304,7 +304,7 @@ def test_a_cell_that_hangs_costs_all_tests_and_is_not_run_again(notebook):
         ):
             session.begin_test(2)
     assert time.monotonic() - started < 1
-    assert session.notes == ["Cell 2: the notebook's cells ran longer than 2 s."]
+    assert list(map(str, session.notes)) == ["Cell 2: the notebook's cells ran longer than 2 s."]
 
 
 def test_restarts_are_counted(notebook):
@@ -344,7 +344,7 @@ def test_a_cell_that_the_student_added_and_that_never_ends_is_left_out(sandbox):
             session.begin_test(2, "one")
             assert (Student(session).f(), Student(session).g()) == (1, 2)
         without = " The others were run without it."
-        assert session.notes == [
+        assert list(map(str, session.notes)) == [
             f"Cell 2: the notebook's cells ran longer than 2 s.{without}",
             *(
                 f"Cell {n}: your code ended its own process, as `exit` or `os._exit` do.{without}"

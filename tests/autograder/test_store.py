@@ -4,12 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from autograder.report import not_graded
+from autograder.report import Note, not_graded
 from autograder.store import Store, content_key, put_aside
 
 
 def test_a_graded_report_comes_back_as_it_was(tmp_path, toy_report):
-    store, report = Store(tmp_path / "reports.db"), toy_report("ann", adds=False, notes=("é",))
+    store = Store(tmp_path / "reports.db")
+    report = toy_report("ann", adds=False, notes=(Note("Cell 1", "é"),))
     store.put("key", report)
     assert Store(tmp_path / "reports.db").get("key") == report
     assert store.get("another key") is None
