@@ -303,6 +303,7 @@ def _grade(course: Course, lab: str, student: str | None, **how: Any) -> list[Re
 
     students = course.require_students(lab, student)
     require_healthy(course.database)
+    course.config()  # what is wrong with it is better known before
     done: list[Report] = []
 
     def kept() -> str:

@@ -48,6 +48,8 @@ class Collected:
         try:
             for item, following in zip_longest(chosen, chosen[1:]):
                 item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+                if self.grading.machine_failed:
+                    break  # nothing counts any more
         except pytest.exit.Exception as error:
             raise GraderError(f"a hidden test of {self.suite.lab} ended pytest: {error}") from error
         return copy.copy(self.grading)

@@ -68,6 +68,7 @@ def _limit_resources(limits: dict[str, Any], own_pids: bool) -> None:
     _limit(resource.RLIMIT_FSIZE, limits["scratch"])
     _limit(resource.RLIMIT_NOFILE, limits["open_files"])
     _limit(resource.RLIMIT_CORE, 0)
+    _limit(resource.RLIMIT_SIGPENDING, 64)  # the count is that of all processes of this user
     _limit(resource.RLIMIT_CPU, seconds, seconds + _GRACE)
     if own_pids:  # elsewhere all processes of this user count, on the whole machine
         _limit(resource.RLIMIT_NPROC, limits["processes"])

@@ -25,9 +25,8 @@ from autograder.suite import Suite
 
 __all__ = ["inconsistencies"]
 
-
-_NO_MUTANTS = "mutants.py has no wrong answer: nothing shows that the tests catch one"
-_NO_ALTERNATIVES = "alternatives.py has no right answer: nothing shows that the tests take others"
+_NO_MUTANT = "mutants.py has no wrong answer to {}: none shows that it is caught"
+_NO_ALTERNATIVE = "alternatives.py has no other right answer to {}: none shows that it may pass"
 
 
 def inconsistencies(suite: Suite) -> dict[str, str]:
@@ -39,10 +38,20 @@ def inconsistencies(suite: Suite) -> dict[str, str]:
     return {
         "points": _points(suite),
         "answer cells": _answer_cells(suite),
-        "mutants": "" if suite.mutants else _NO_MUTANTS,
-        "alternatives": "" if suite.alternatives else _NO_ALTERNATIVES,
+        "mutants": _without(suite, _NO_MUTANT, {each.task for each in suite.mutants}),
+        "alternatives": _without(suite, _NO_ALTERNATIVE, _written_twice(suite)),
         "visible checks": "; ".join(_visible_checks(suite)),
     }
+
+
+def _without(suite: Suite, problem: str, tasks: set[str]) -> str:
+    lacking = [task for task in suite.tasks if task not in tasks]
+    return problem.format(" or ".join(lacking)) if lacking else ""
+
+
+def _written_twice(suite: Suite) -> set[str]:
+    """The tasks that an alternative answers in its own way."""
+    return {name.removesuffix("-answer") for each in suite.alternatives for name in each.answers}
 
 
 def _points(suite: Suite) -> str:

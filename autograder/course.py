@@ -191,8 +191,13 @@ class Course:
         return known if only is None else [only]
 
     def config(self) -> Config:
-        """Read nbgrader's configuration for this class."""
-        config = PyFileConfigLoader(CONFIG, path=str(self.root)).load_config()
+        """Read nbgrader's configuration: the repository's, then what the class has for itself.
+
+        WrongUseError names a file that Python can't run.
+        """
+        config = _read_config(self.root)
+        if (self.directory / CONFIG).exists():
+            config.merge(_read_config(self.directory))
         config.CourseDirectory.root = str(self.directory.absolute())
         return config
 
@@ -205,6 +210,14 @@ class Course:
             fresh = own.with_name(f"{CONFIG}.new")  # killed half way, it must not pass for whole
             fresh.write_text(_OWN_CONFIG.format(name=CONFIG, up=up), encoding="utf-8")
             fresh.replace(own)
+
+
+def _read_config(folder: Path) -> Config:
+    try:
+        return PyFileConfigLoader(CONFIG, path=str(folder)).load_config()
+    except Exception as error:  # the file is a program
+        problem = f"{type(error).__name__}: {error}"
+        raise WrongUseError(f"{folder / CONFIG} can't be used. {problem}") from error
 
 
 def _may_hold(path: Path) -> bool:

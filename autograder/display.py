@@ -14,7 +14,7 @@ __all__ = ["display_copy"]
 
 MAX_SHOWN = 20_000  # characters of one cell
 MAX_OWN = 200_000  # characters of all cells that the student added
-MAX_LINE, MAX_LINES, MAX_BLANK = 400, 2000, 3  # characters of a line, lines, blank ones in a row
+MAX_LINE, MAX_LINES, MAX_BLANK = 400, 2000, 3  # characters of a code line, lines, blank ones
 _NOT_SHOWN = "*Here the submission goes on: there is more in it than can be shown.*"
 _MARKUP = re.compile(r"(<(?=[A-Za-z/!?])|\](?=[(:\[])|!(?=\[))")
 
@@ -44,10 +44,12 @@ def _own_cells(
     sources = set(known.values())
     numbers = {cell.number for cell in run if not cell.label and cell.source not in sources}
     tries = {_name(cell) for cell in released["cells"] if notebook.is_exploration(cell)}
+    chosen = {cell.label: cell.number for cell in run if cell.number}  # of two answers, the later
     own: dict[str, list[notebook.Notebook]] = {}
     latest, room = next(iter(known), ""), MAX_OWN
     for number, cell in enumerate(submitted["cells"], start=1):
-        latest = _name(cell) if _name(cell) in known else latest
+        if _name(cell) in known and chosen.get(_name(cell), number) == number:
+            latest = _name(cell)
         text = cell.get("cell_type") == "markdown" and _name(cell) not in known
         tried = _name(cell) in tries and cell["source"] not in sources  # not run, but worth reading
         kind = "code" if number in numbers or tried else "markdown"
@@ -102,15 +104,17 @@ def _harmless(text: str, kind: str) -> str:
 
     A space breaks each of them and leaves formulas, comparisons and the words as they are.
     """
-    text = _tidy(inert(text, MAX_SHOWN))
-    return text if kind == "code" else _MARKUP.sub(r"\1 ", text)
+    text = inert(text, MAX_SHOWN)
+    if kind == "code":
+        return _tidy(text, MAX_LINE)
+    return _MARKUP.sub(r"\1 ", _tidy(text, MAX_SHOWN))  # a paragraph may be one line
 
 
-def _tidy(text: str) -> str:
+def _tidy(text: str, longest: int) -> str:
     """Bound lines, their length and the gaps between them: Pygments takes its time over more."""
     kept: list[str] = []
     for line in text.split("\n"):
         if line.strip() or any(kept[-MAX_BLANK:]) or len(kept) < MAX_BLANK:
-            kept.append(inert(line, MAX_LINE) if line.strip() else "")
+            kept.append(inert(line, longest) if line.strip() else "")
     more = ["… (cut)"] if len(kept) > MAX_LINES else []
     return "\n".join(kept[:MAX_LINES] + more)

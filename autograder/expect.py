@@ -265,6 +265,8 @@ def _close(actual: Any, expected: Any, rtol: float | None, atol: float | None, w
     kinds = (_dtype(actual), _dtype(expected))  # of bfloat16 nothing is left in the arrays
     actual, expected = _numbers(actual, what), _numbers(expected, "the expected value")
     expect_shape(actual, expected.shape, what=what)
+    if actual.dtype.kind == "c" != expected.dtype.kind:
+        _fail(f"{what} is complex, expected real numbers", f"{what} should not be complex.")
     names = (kinds[0] or actual.dtype.name, kinds[1] or expected.dtype.name)
     rtol = _tolerance(_RTOL, *names) if rtol is None else rtol
     atol = _tolerance(_ATOL, *names) if atol is None else atol

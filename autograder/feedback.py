@@ -47,7 +47,7 @@ class Part:
         waiting: a person still has to grade it.
         number: the cell of the submitted notebook that the answer stands in; 0 if unknown.
         untouched: the answer was handed in as it came.
-        stop: what the answer's own cell raised before the tests began, if it did.
+        stop: how the answer's own cell ended before the tests began, if it did not run to its end.
         misconceptions: sentences on what may lie behind the lost points.
     """
 
@@ -77,13 +77,13 @@ class Part:
         tests = len(self.tests)
         if self.all_passed:
             return "The test passed" if tests == 1 else f"All {tests} tests passed"
-        nothing = self.unwritten or (self.unreadable and not self.score)
+        nothing = self.unwritten or (self.left_out and not self.score)
         return f"What {counted(tests, 'test')} would check" if nothing else ""
 
     @property
-    def unreadable(self) -> bool:
-        """Whether Python could not even read the answer's cell."""
-        return self.stop is not None and self.stop.kind in _SYNTAX
+    def left_out(self) -> bool:
+        """Whether nothing of the answer's cell was there to be tested."""
+        return self.stop is not None and self.stop.kind in ("", *_SYNTAX)
 
     @property
     def unwritten(self) -> bool:
@@ -194,7 +194,7 @@ def _part(title: str, cell: NotebookNode, answer: NotebookNode, report: Report) 
     own = is_solution(answer)  # never show a test cell as if it were the student's
     number = answer.metadata.get("autograder", {}).get("number", 0)
     tests = {task.task: task.tests for task in report.tasks}
-    raised = {note.cell: note for note in report.notes if note.kind and note.cell}
+    stops = {note.cell: note for note in report.notes if note.cell}
     name, score = about["grade_id"], about["score"] or 0.0
     return Part(
         title=title,
@@ -208,7 +208,7 @@ def _part(title: str, cell: NotebookNode, answer: NotebookNode, report: Report) 
         number=number,
         untouched=bool(answer.metadata.nbgrader.get("untouched")),
         comment=answer.metadata.nbgrader.get("comment") or "",
-        stop=raised.get(number),
+        stop=stops.get(number),
         misconceptions=tuple(m.sentence for m in report.misconceptions if m.task == name),
         tests=tests.get(name, ()),
     )

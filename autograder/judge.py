@@ -22,7 +22,7 @@ import socket
 import sys
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from math import fsum
 from pathlib import Path
 from typing import Any, NoReturn
@@ -30,9 +30,9 @@ from typing import Any, NoReturn
 from autograder.collected import Collected, collect
 from autograder.diagnosis import SAME_INPUTS, misconceptions, suspects
 from autograder.errors import GraderError, NotebookError, SandboxError
-from autograder.notebook import Cell, read, rebuild
+from autograder.notebook import Cell, Notebook, read, rebuild, restored
 from autograder.plugin import Grading
-from autograder.report import Misconception, Report, Verdict, not_graded
+from autograder.report import Misconception, Note, Report, Verdict, not_graded
 from autograder.sandbox import Host, Walls, for_suite
 from autograder.sandbox.watch import Process
 from autograder.session import Session
@@ -56,11 +56,12 @@ def seed_of(suite: Suite, student: str, seed: int, cells: list[Cell]) -> int:
     """Return the seed of one submission.
 
     The cells are part of it: whoever learns a test's random inputs and hands in again meets others.
+    So is the suite, which no student has: all the rest is known to the code that is graded.
     With SAME_INPUTS there is one for all, so that answers can be compared.
     """
     if seed == SAME_INPUTS:
         return 0
-    said = [suite.lab, student, seed, [cell.source for cell in cells]]
+    said = [suite.digest, student, seed, [cell.source for cell in cells]]
     digest = hashlib.sha256(json.dumps(said).encode()).digest()
     return int.from_bytes(digest[:6], "big")
 
@@ -81,7 +82,8 @@ def grade_in(
     known = {"suite_digest": suite.digest, "seed": seed, "walls": sandbox.walls}
     known["max_score"] = sum(suite.tasks.values())
     try:
-        cells = rebuild(suite.source, read(notebook))
+        submitted = read(notebook)
+        cells = rebuild(suite.source, submitted)
         drawn = seed_of(suite, student, seed, cells)
         session = Session(sandbox, cells, suite.limits, drawn, final=final)
         grading = _run_tests(tests, session, drawn)
@@ -92,6 +94,7 @@ def grade_in(
     if seed != SAME_INPUTS:
         known["misconceptions"] = _likened(sandbox, tests, cells, grading)
     known["seconds"] = round(time.monotonic() - started, 3)
+    known["notes"] = tuple(_put_back(suite, submitted)) + _notes(grading)
     report = _report(suite, grading, student, known)
     more = {"outcomes": grading.signs, "lost": lost, "drawn": drawn}
     return _answer(report, fault=grading.machine_failed, **more)
@@ -133,12 +136,11 @@ def _run_tests(tests: Collected, session: Session, seed: int, names: Sequence[st
 
 
 def _report(suite: Suite, grading: Grading, student: str, known: dict[str, Any]) -> Report:
-    notes = tuple(grading.session.notes) if grading.session is not None else ()
     wrong = [each.detail for each in grading.outcomes.values() if _is_ours(each.verdict)]
     lacking = [spec.function for spec in suite.tests if spec.function not in grading.outcomes]
     if wrong or lacking:
         reason = "; ".join(wrong) or f"hidden tests did not run: {', '.join(lacking)}"
-        return not_graded(student, suite.lab, f"grader error: {reason}", notes=notes, **known)
+        return not_graded(student, suite.lab, f"grader error: {reason}", **known)
     tasks = grading.tasks(suite.tests)
     return Report(
         student=student,
@@ -146,9 +148,19 @@ def _report(suite: Suite, grading: Grading, student: str, known: dict[str, Any])
         status="graded",
         score=fsum(task.score for task in tasks),
         tasks=tasks,
-        notes=notes,
         **known,
     )
+
+
+def _put_back(suite: Suite, submitted: Notebook) -> Iterator[Note]:
+    """Say which cells of the lab the student changed in vain."""
+    for number in restored(suite.source, submitted):
+        said = "this cell belongs to the lab, so your change to it was not run. "
+        yield Note(f"Cell {number}", f"{said}Put it into a cell of your own.", cell=number)
+
+
+def _notes(grading: Grading) -> tuple[Note, ...]:
+    return tuple(grading.session.notes) if grading.session is not None else ()
 
 
 def _is_ours(verdict: Verdict) -> bool:

@@ -17,7 +17,7 @@ from nbgrader.preprocessors import AssignLatePenalties
 from traitlets import Float
 
 from autograder.course import Course, WrongUseError, near
-from autograder.database import create, require_healthy, url
+from autograder.database import require_healthy, url
 from autograder.quiet import quiet_nbgrader
 from autograder.release import register
 
@@ -80,12 +80,12 @@ def grant_extension(course: Course, lab: str, student: str, *, hours: float) -> 
 def _require_known(course: Course, lab: str, student: str) -> None:
     """Refuse a name that nobody has; make sure that the gradebook knows the lab."""
     require_healthy(course.database)
-    create(course.database)
-    with Gradebook(url(course.database)) as gradebook:
-        known = {each.id for each in gradebook.students}
-        registered = lab in {each.name for each in gradebook.assignments}
-    if course.submitted.is_dir():
-        known |= set(course.students(lab))
+    known = set(course.students(lab)) if course.submitted.is_dir() else set()
+    registered = False
+    if course.database.exists():
+        with Gradebook(url(course.database)) as gradebook:
+            known |= {each.id for each in gradebook.students}
+            registered = lab in {each.name for each in gradebook.assignments}
     if student not in known:
         raise WrongUseError(f"No student {student!r} in {course.directory}. {near(student, known)}")
     if not registered:

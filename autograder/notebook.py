@@ -47,7 +47,7 @@ class Cell:
     Attributes:
         number: counts the cells of the student's notebook from 1; 0 where it is not there.
         label: its `grade_id`.
-        own: whether the student added it.
+        own: whether the student wrote it: an answer, or a cell that was added.
     """
 
     source: str
@@ -262,12 +262,27 @@ def rebuild(source_nb: Notebook, submitted_nb: Notebook) -> list[Cell]:
     return cells
 
 
+def restored(source_nb: Notebook, submitted_nb: Notebook) -> list[int]:
+    """Return the numbers of code cells that the student changed, but which are run as released."""
+    base, submitted = released(source_nb)["cells"], submitted_nb["cells"]
+    places = enumerate(_recognise(base, submitted))
+    known = [(index, base[place]) for index, place in places if place is not None]
+    return [
+        index + 1
+        for index, cell in known
+        if cell.get("cell_type") == "code"
+        and not (is_answer(cell) or is_exploration(cell) or _is_own(submitted[index], cell))
+        and submitted[index]["source"].split() != cell["source"].split()
+    ]
+
+
 def _kept(cell: dict[str, Any], submitted: list[dict[str, Any]], index: int | None) -> Cell:
     """Return the released cell, with the student's source where it is theirs to write."""
     if index is None:
         return Cell(cell["source"], 0, grade_id(cell) or "")
-    source = submitted[index]["source"] if is_answer(cell) else cell["source"]
-    return Cell(source, index + 1, grade_id(cell) or "")
+    own = is_answer(cell)
+    source = submitted[index]["source"] if own else cell["source"]
+    return Cell(source, index + 1, grade_id(cell) or "", own)
 
 
 def _added(
@@ -280,18 +295,19 @@ def _added(
         latest = latest if place is None else place
         while latest + 1 in missing:
             latest += 1
-        if cell.get("cell_type") == "code" and _is_own(cell, base, place):
+        known = base[place] if place is not None else None
+        if cell.get("cell_type") == "code" and _is_own(cell, known):
             added.setdefault(latest, []).append(Cell(cell["source"], index + 1, own=True))
     return added
 
 
-def _is_own(cell: dict[str, Any], base: list[dict[str, Any]], place: int | None) -> bool:
+def _is_own(cell: dict[str, Any], known: dict[str, Any] | None) -> bool:
     """Whether the student added this cell, or changed one that nbgrader does not manage."""
-    if place is None:
+    if known is None:
         return True
-    if is_exploration(base[place]):
+    if is_exploration(known):
         return False
-    return grade_id(base[place]) is None and cell["source"] != base[place]["source"]
+    return grade_id(known) is None and cell["source"] != known["source"]
 
 
 def _recognise(base: list[dict[str, Any]], submitted: list[dict[str, Any]]) -> list[int | None]:

@@ -3,6 +3,7 @@
 The student reads `message`, staff read `detail`, and the diagnosis compares `sign`.
 """
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -13,6 +14,7 @@ from autograder.errors import (
     MissingNameError,
     NotRunError,
     OverLimitError,
+    SandboxError,
     StudentError,
     UnsendableError,
     WorkerLost,
@@ -22,6 +24,7 @@ from autograder.suite import TestSpec
 
 __all__ = ["PASSED", "Outcome", "hidden_part", "outcome_of", "worse_of"]
 
+_UNPACKING = re.compile(r"(?:too many|not enough) values to unpack \(expected (\d+)")
 _WORST = [
     Verdict.passed,
     Verdict.failed,
@@ -113,9 +116,15 @@ def _public(error: BaseException, answered: bool) -> str | None:
         return error.public
     if isinstance(error, AssertionError):
         return ""
-    if answered and isinstance(error, Exception) and not isinstance(error, GraderError):
-        return "Your code returned something that this test can't use."
+    if answered and isinstance(error, Exception) and not isinstance(error, SandboxError):
+        return _unusable(error)
     return None
+
+
+def _unusable(error: Exception) -> str:
+    if isinstance(error, ValueError) and (found := _UNPACKING.match(str(error))):
+        return f"Your code returned another number of values than the {found[1]} this test expects."
+    return "Your code returned something that this test can't use."
 
 
 def _sign(how: str, error: BaseException, folder: Path, what: str = "") -> str:

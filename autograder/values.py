@@ -76,8 +76,9 @@ class _Encoder:
             if issubclass(kind, base):
                 return convert(value)
         if issubclass(kind, np.ndarray):
-            return self._array(np.ndarray.view(value, np.ndarray)) or self._reference(value)
-        if issubclass(kind, np.generic) and value.dtype.name in _NUMPY:
+            array = _portable(np.ndarray.view(value, np.ndarray))
+            return self._array(array) or self._reference(value)
+        if issubclass(kind, np.generic) and (value := _portable(value)).dtype.name in _NUMPY:
             return [_mark(Mark.SCALAR), value.dtype.name, np.asarray(value).tobytes()]
         if torch := sys.modules.get("torch"):
             if issubclass(kind, torch.Tensor):
@@ -126,6 +127,12 @@ class _Encoder:
         if self.refer is None:
             raise WireError(f"a {type(value).__name__} can't be sent")
         return [_mark(Mark.REFERENCE), *self.refer(value)]
+
+
+def _portable(value: Any) -> Any:
+    """Return long doubles as doubles: every machine has a format of its own for them."""
+    narrower = {"g": np.float64, "G": np.complex128}.get(value.dtype.char)
+    return value if narrower is None else value.astype(narrower)
 
 
 def _mark(mark: Mark) -> msgpack.ExtType:
@@ -200,7 +207,7 @@ def decode(data: bytes, resolve: Resolve | None = None, *, link: Link | None = N
             data,
             strict_map_key=False,
             ext_hook=lambda code, _: Mark(code),
-            list_hook=lambda items: _revive(items, resolve, link),
+            list_hook=_Frame(resolve, link).revive,
             object_pairs_hook=_dict,
         )
     except WireError:
@@ -210,22 +217,38 @@ def decode(data: bytes, resolve: Resolve | None = None, *, link: Link | None = N
 
 
 _NOT_A_FRAME: tuple[type[Exception], ...] = (
-    *(ValueError, TypeError, LookupError, RecursionError, OverflowError),
+    *(ValueError, TypeError, LookupError, RecursionError, OverflowError, MemoryError),
     msgpack.UnpackException,
 )
 
 
-def _revive(items: list[Any], resolve: Resolve | None, link: Link | None) -> Any:
-    if not items or type(items[0]) is not Mark:
-        return items
-    mark, fields = items[0], items[1:]
-    if mark is Mark.REFERENCE:
-        if resolve is None:
-            raise WireError("a reference where only values are allowed")
-        return resolve(fields)
-    if mark is Mark.TENSOR:
-        return _tensor(*fields, link=link)
-    return _REVIVE[mark](fields)
+class _Frame:
+    """What the lists of one frame become. Its strings, all made as wide as the longest, are few."""
+
+    def __init__(self, resolve: Resolve | None, link: Link | None) -> None:
+        self._resolve, self._link = resolve, link
+        self._room = MAX_BYTES
+
+    def revive(self, items: list[Any]) -> Any:
+        """Return what a list stands for: itself, unless it begins with a mark."""
+        if not items or type(items[0]) is not Mark:
+            return items
+        mark, fields = items[0], items[1:]
+        if mark is Mark.REFERENCE:
+            if self._resolve is None:
+                raise WireError("a reference where only values are allowed")
+            return self._resolve(fields)
+        if mark is Mark.TENSOR:
+            return _tensor(*fields, link=self._link)
+        return self._strings(*fields) if mark is Mark.STRINGS else _REVIVE[mark](fields)
+
+    def _strings(self, shape: Any, *items: Any) -> np.ndarray:
+        if len(items) != _size(shape) or not all(type(item) is str for item in items):
+            raise WireError("an array of strings that don't fit its shape")
+        self._room -= max(map(len, items), default=0) * len(items) * 4
+        if self._room < 0:
+            raise WireError("arrays of strings that are too long")
+        return np.array(items, dtype=np.str_).reshape(shape)
 
 
 # --- containers and numbers ---
@@ -289,15 +312,6 @@ def _size(shape: Any) -> int:
         if rows > MAX_EMPTY_ROWS or prod(max(size, 1) for size in shape) > MAX_BYTES:
             raise WireError("an empty array of too many rows")
     return prod(shape)
-
-
-def _strings(fields: list[Any]) -> np.ndarray:
-    shape, *items = fields
-    if len(items) != _size(shape) or not all(type(item) is str for item in items):
-        raise WireError("an array of strings that don't fit its shape")
-    if max(map(len, items), default=0) * len(items) * 4 > MAX_BYTES:
-        raise WireError("an array of strings that are too long")
-    return np.array(items, dtype=np.str_).reshape(shape)
 
 
 # --- tensors ---
@@ -372,7 +386,6 @@ _REVIVE: dict[Mark, Callable[[list[Any]], Any]] = {
     Mark.COMPLEX: lambda fields: _complex(*fields),
     Mark.ARRAY: lambda fields: _array(*fields),
     Mark.SCALAR: lambda fields: _array(fields[0], [], *fields[1:])[()],
-    Mark.STRINGS: _strings,
     Mark.DTYPE: lambda fields: _dtype(*fields),
     Mark.DEVICE: lambda fields: _device(*fields),
 }

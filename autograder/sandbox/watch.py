@@ -4,7 +4,8 @@ Limits that the kernel sets on one process miss some memory (shared mappings) an
 number of processes. So a thread of the trusted side adds up what is resident, 20 times a second.
 
 Time is charged fairly: a process that runs pays with its CPU time, so that a busy machine costs a
-student nothing; a process that sleeps pays with the time on the wall.
+student nothing; a process that sleeps pays with the time on the wall. Who waits for a disk pays a
+quarter: the disk may be slow, but waiting can be all that a process does.
 """
 
 import contextlib
@@ -23,7 +24,7 @@ __all__ = ["Meter", "Usage", "Watchdog", "kill_workers", "oom_kills", "usage", "
 _TICK = 0.05
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _CLOCK = os.sysconf("SC_CLK_TCK")
-_NOT_ITS_CHOICE = frozenset("RD")  # ready to run but starved, or waiting for a disk
+_DISK_SHARE = 0.25  # of the time on the wall, for waiting for a disk
 
 
 @dataclass(frozen=True)
@@ -66,13 +67,13 @@ def _pages(pid: int) -> int:
 class Usage:
     """What the student's processes use: resident bytes above the zygote's own, threads, CPU time.
 
-    `starved` says that one of them would run but may not.
+    `share` is that of the time on the wall which they pay for at least, whatever they use.
     """
 
     memory: int = 0
     tasks: int = 0
     cpu: float = 0.0
-    starved: bool = False
+    share: float = 1.0
 
 
 def workers(zygote: int) -> list[Process]:
@@ -93,8 +94,14 @@ def usage(zygote: int) -> Usage:
         memory=sum(max(0, each.resident - shared) for each in found),
         tasks=sum(each.threads for each in found),
         cpu=sum(each.cpu for each in found),
-        starved=any(each.state in _NOT_ITS_CHOICE for each in found),
+        share=_share({each.state for each in found}),
     )
+
+
+def _share(states: set[str]) -> float:
+    if "D" in states:
+        return _DISK_SHARE
+    return 0.0 if "R" in states else 1.0
 
 
 def kill_workers(zygote: int) -> None:
@@ -205,7 +212,7 @@ class Watchdog(threading.Thread):
         moment, cpu = time.monotonic(), now.cpu
         passed, used = moment - self._latest[0], cpu - self._latest[1]
         self._latest = (moment, cpu)
-        charge = min(used, passed) if now.starved else passed
+        charge = min(max(used, passed * now.share), passed)
         for meter in self.meters:
             meter.charge(max(charge, 0.0))
             if meter.used_up:

@@ -42,14 +42,21 @@ def test_a_lab_that_fits_has_nothing_wrong(found):
 @pytest.mark.parametrize(
     ("file", "name", "said"),
     [
-        ("mutants", "MUTANTS", "nothing shows that the tests catch one"),
-        ("alternatives", "ALTERNATIVES", "nothing shows that the tests take others"),
+        ("mutants", "MUTANTS", "no wrong answer to scale or count or walk: none shows that it is"),
+        ("alternatives", "ALTERNATIVES", "no other right answer to scale or count or walk: none"),
     ],
 )
 def test_a_suite_that_proves_nothing_is_not_valid(found, file, name, said):
     problems = found(**{file: f"{name} = []\n"})
     assert list(problems) == [file]
     assert said in problems[file]
+
+
+def test_a_task_that_nothing_is_proven_of_is_named(found):
+    mutants = (TOY / "mutants.py").read_text()
+    problems = found(mutants=f"{mutants}\nMUTANTS = [m for m in MUTANTS if m.task != 'count']\n")
+    said = "mutants.py has no wrong answer to count: none shows that it is caught"
+    assert problems == {"mutants": said}
 
 
 @pytest.mark.parametrize(
@@ -59,7 +66,8 @@ def test_a_suite_that_proves_nothing_is_not_valid(found, file, name, said):
             {"scale": "assert scale(np.ones(2), 2).sum() == 5"},
             "the solution fails in scale: Cell 4, line 1 raised AssertionError; "
             "np.multiply fails in scale: Cell 4, line 1 raised AssertionError; "
-            "a loop fails in scale: Cell 4, line 1 raised AssertionError",
+            "a loop fails in scale: Cell 4, line 1 raised AssertionError; "
+            "an attribute of its own fails in scale: Cell 4, line 1 raised AssertionError",
         ),
         (
             {"scale": "scale(x=np.ones(2), factor=2)"},
@@ -96,4 +104,4 @@ def test_an_answer_cell_of_another_name_is_missed(tmp_path, found):
     for file in ("mutants.py", "alternatives.py"):
         text = (path.parent / file).read_text()
         (path.parent / file).write_text(text.replace("count-answer", "counts-answer"))
-    assert found() == {"answer cells": "the notebook has none called count-answer"}
+    assert found()["answer cells"] == "the notebook has none called count-answer"

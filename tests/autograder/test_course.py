@@ -59,6 +59,23 @@ def test_a_class_elsewhere_loads_the_courses_configuration(course):
     assert str(course.root) not in text  # the folder can be moved along with the repository
 
 
+def test_a_class_has_the_last_word_on_its_configuration(course):
+    own = Course(course.root / "_build" / "class", course.root)
+    own.prepare()
+    path = own.directory / "nbgrader_config.py"
+    path.write_text(path.read_text() + "c.PerDayPenalty.percent_per_day = 7\n")
+    assert own.config().PerDayPenalty.percent_per_day == 7
+    assert course.config().PerDayPenalty.percent_per_day == 0
+
+
+def test_a_configuration_that_python_can_t_run_is_named(course):
+    own = Course(course.root / "_build" / "class", course.root)
+    own.prepare()
+    (own.directory / "nbgrader_config.py").write_text("c = get_config(\n")
+    with pytest.raises(WrongUseError, match=r"class/nbgrader_config\.py can't be used\. SyntaxErr"):
+        own.config()
+
+
 def test_a_configuration_that_is_there_is_left_alone(course):
     before = (course.root / "nbgrader_config.py").read_text()
     course.prepare()

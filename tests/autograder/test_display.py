@@ -71,6 +71,18 @@ def test_deleted_duplicated_and_reordered_cells_come_back_in_order(shown):
     assert len(names) == len(RELEASED) + 1  # of two answers the later counts; both are shown
 
 
+def test_of_two_answers_the_later_is_shown_last_as_it_was_run(shown):
+    def again(nb):
+        earlier = {**nb["cells"][2], "source": "def add(a, b): return 'first'"}
+        nb["cells"].insert(2, earlier)
+
+    sources = [cell["source"] for cell in shown(again, add="return 'last'")["cells"]]
+    first, last = (
+        next(n for n, source in enumerate(sources) if word in source) for word in ("first", "last")
+    )
+    assert first < last
+
+
 def test_points_locks_and_types_are_the_instructors(shown):
     def tamper(nb):
         for cell in nb["cells"]:
@@ -151,6 +163,13 @@ def test_what_is_shown_is_bounded(shown):
     assert max(map(len, lines)) < 420
     assert len(lines) < 2010
     assert not any(not "".join(lines[at : at + 4]).strip() for at in range(len(lines) - 4))
+
+
+def test_a_long_paragraph_is_shown_whole(course, hand_in):
+    essay = "An order of 0 estimates less. " * 200
+    submitted = notebook.read(hand_in("ann", essay=essay))
+    nb = display_copy(notebook.read(course.source("toy")), submitted)
+    assert essay.strip() in [cell["source"].strip() for cell in nb["cells"]]
 
 
 def test_own_cells_are_bounded_together_and_it_is_said(shown):

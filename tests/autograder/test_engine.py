@@ -1,9 +1,11 @@
 """Whole submissions through a warm engine, on a small suite with every kind of value."""
 
 import contextlib
+import copy
 import os
 import signal
 import time
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -107,6 +109,18 @@ def test_a_cell_that_raises_costs_only_what_it_defines(engine, hand_in):
     ]
 
 
+def test_a_change_to_a_cell_of_the_lab_is_not_run_and_it_is_said(engine, suite, tmp_path):
+    nb = copy.deepcopy(suite.source)
+    nb["cells"][3]["source"] += "\nimport math"
+    notebook.write(nb, tmp_path / "toy.ipynb")
+    report = engine.grade(tmp_path / "toy.ipynb", student="bob")
+    assert report.score == 10.0
+    assert [str(note) for note in report.notes] == [
+        "Cell 4: this cell belongs to the lab, so your change to it was not run. "
+        "Put it into a cell of your own."
+    ]
+
+
 def test_a_notebook_that_cannot_be_read_is_not_graded_and_the_next_one_is(engine, suite, tmp_path):
     broken = tmp_path / "broken.ipynb"
     broken.write_text("{")
@@ -135,8 +149,9 @@ def test_seeds_depend_on_student_seed_and_answers(suite):
         judge.seed_of(suite, "bob", 1, cells),
         judge.seed_of(suite, "ada", 2, cells),
         judge.seed_of(suite, "ada", 1, cells[1:]),
+        judge.seed_of(replace(suite, digest="another"), "ada", 1, cells),  # no student has it
     }
-    assert len(seeds) == 4
+    assert len(seeds) == 5
     assert judge.seed_of(suite, "ada", 1, cells) in seeds
 
 

@@ -121,6 +121,18 @@ def test_a_cell_that_could_not_be_read_explains_its_task(page, toy_report):
     assert '<a href="#part-1">Toy lab</a>' in source
 
 
+def test_an_answer_that_was_left_out_explains_its_task(page, toy_report):
+    note = Note("Cell 3", "it ran longer than 60 s. The others were run without it.", cell=3)
+    missing = (Verdict.no_answer, "Your notebook defines no `add`.")
+    report = _with_tests(toy_report("ann", adds=False, notes=(note,)), "add", missing)
+    said = _section(page(report, add="while True: pass"), 1)
+    assert (
+        "Cell 3 stopped before any test ran: it ran longer than 60 s. The others were run without "
+        "it. Nothing that it defines was there to be tested."
+    ) in said
+    assert "defines no" not in said
+
+
 def test_a_cell_that_stopped_half_way_keeps_its_tests(page, toy_report):
     note = Note("Cell 3", "name 'x' is not defined", "NameError", 3, 4)
     said = _section(page(toy_report("ann", notes=(note,)), add="return a + b"), 1)

@@ -100,3 +100,4 @@ def test_more_time_for_nobody(course, hand_in):
     hand_in("ann")
     with pytest.raises(WrongUseError, match=r"No student 'anne' in .*Did you mean ann\?"):
         grant_extension(course, "toy", "anne", hours=24)
+    assert not course.database.exists()

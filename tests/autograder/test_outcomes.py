@@ -12,6 +12,7 @@ from autograder.errors import (
     Raised,
     SandboxError,
     StudentError,
+    SuiteError,
     WorkerCrashed,
     WorkerOutOfMemory,
     WorkerTimedOut,
@@ -125,6 +126,20 @@ def test_a_stumble_over_an_answer_is_the_student_s_and_before_one_the_grader_s(e
     assert (before.verdict, before.message) == (Verdict.grader_error, "")
     assert before.detail.startswith("test_sum: TypeError at test_outcomes.py:")
     assert "secret" not in str((before, after))
+
+
+@pytest.mark.parametrize("values", [(1, 2, 3), (1,)])
+def test_a_wrong_number_of_values_is_explained(ended, values):
+    with pytest.raises(ValueError, match="values to unpack") as caught:
+        _one, _two = values
+    said = "Your code returned another number of values than the 2 this test expects. Add them up."
+    assert ended(caught.value).message == said
+
+
+def test_an_answer_that_the_wire_refuses_is_the_student_s(ended):
+    """A scorer that is given a number of 500 bytes gives back one that is too long."""
+    assert ended(SuiteError("an int of 513 bytes")).verdict is Verdict.failed
+    assert ended(SuiteError("no such file"), answered=False).verdict is Verdict.grader_error
 
 
 def test_no_sandbox_is_never_the_student_s(ended):

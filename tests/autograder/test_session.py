@@ -353,10 +353,48 @@ def test_a_cell_that_the_student_added_and_that_never_ends_is_left_out(sandbox):
         ]
 
 
-def test_only_so_many_cells_are_left_out_and_never_an_answer(sandbox):
+def test_an_answer_that_never_ends_costs_what_it_defines(sandbox):
+    cells = [
+        Cell("def f(): return 1\nwhile True: pass", 1, "one-answer", own=True),
+        Cell("def g(): return 2", 2, "two-answer", own=True),
+    ]
+    with contextlib.closing(Session(sandbox, cells, LIMITS, 11)) as session:
+        session.begin_test(2, "two")
+        assert Student(session).g() == 2
+        with pytest.raises(MissingNameError, match="defines no `f`"):
+            Student(session).f()
+
+
+def test_what_cells_say_after_a_restart_is_not_told(sandbox):
+    """By then they may know what the tests passed to their functions: files outlive a worker."""
+    source = "import os, time\ndef f(): os._exit(1)\nraise ValueError(time.monotonic_ns())"
+    with contextlib.closing(Session(sandbox, [Cell(source, 1)], LIMITS, 11)) as session:
+        session.begin_test(2)
+        told = session.notes[:]
+        with pytest.raises(WorkerCrashed):
+            Student(session).f()
+        session.begin_test(2)
+        assert session.generation == 2
+        assert len(told) == 1
+        assert session.notes == told
+
+
+def test_what_cells_say_in_a_restart_that_fails_is_not_told(sandbox):
+    cells = [Cell("import os\ndef f(): os._exit(1)", 1)]
+    with contextlib.closing(Session(sandbox, cells, LIMITS, 11)) as session:
+        session.begin_test(2)
+        with pytest.raises(WorkerCrashed):
+            Student(session).f()
+        cells[:] = [Cell("raise ValueError('a secret')", 1), Cell("import os; os._exit(1)", 2)]
+        with pytest.raises(WorkerCrashed, match="no test could run"):
+            session.begin_test(2)
+        assert session.notes == []
+
+
+def test_only_so_many_cells_are_left_out_and_none_of_the_lab_s(sandbox):
     own = [Cell("import os; os._exit(1)", number, own=True) for number in range(1, 5)]
-    answer = [Cell("import os; os._exit(1)", 1, "one-answer")]
-    for cells, number in ((own, 4), (answer, 1)):
+    lab_s = [Cell("import os; os._exit(1)", 1, "set-up")]
+    for cells, number in ((own, 4), (lab_s, 1)):
         session = Session(sandbox, cells, LIMITS, 11)
         with pytest.raises(WorkerCrashed, match=f"^Cell {number}: .*; no test could run"):
             session.begin_test(2)

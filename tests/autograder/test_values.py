@@ -414,6 +414,33 @@ def test_a_damaged_frame_is_a_value_or_refused(value, data):
         decode(bytes(good))
 
 
+def test_strings_may_blow_up_no_more_together_than_alone():
+    """Each array is as wide as its longest string: 64 MB here, from 20 kB."""
+    one = [msgpack.ExtType(int(M.STRINGS), b""), [1024], "a" * 2**14, *["b"] * 1023]
+    assert decode(msgpack.packb([one] * 4))[3].nbytes == 2**26
+    with pytest.raises(WireError, match="arrays of strings that are too long"):
+        decode(msgpack.packb([one] * 5))
+
+
+def test_what_the_memory_does_not_hold_is_refused(monkeypatch):
+    def full(*_):
+        raise MemoryError
+
+    monkeypatch.setattr(values.np, "ndarray", full)
+    with pytest.raises(WireError, match="not a frame"):
+        decode(marked(M.ARRAY, "int8", [1], b"x"))
+
+
+@pytest.mark.parametrize(
+    ("sent", "dtype"), [(np.longdouble, np.float64), (np.clongdouble, np.complex128)]
+)
+def test_long_doubles_arrive_as_doubles(sent, dtype):
+    array = decode(encode(np.array([[1.5], [2.5]], dtype=sent)))
+    assert array.dtype == dtype
+    assert array.tolist() == [[1.5], [2.5]]
+    assert decode(encode(sent(0.5))).dtype == dtype
+
+
 def test_claims_are_not_believed_with_memory():
     import tracemalloc
 

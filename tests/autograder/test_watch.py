@@ -8,7 +8,7 @@ import pytest
 
 from autograder.errors import WorkerOutOfMemory, WorkerTimedOut, WorkerTooManyThreads
 from autograder.sandbox import watch
-from autograder.sandbox.watch import Meter, Process, Usage, Watchdog
+from autograder.sandbox.watch import Meter, Process, Usage, Watchdog, usage
 
 
 @pytest.fixture
@@ -93,7 +93,7 @@ def test_too_much_memory_or_too_many_threads():
 
 
 def test_a_sleeper_pays_with_the_time_on_the_wall():
-    watchdog = Watchdog(0, 1, 1, lambda _: Usage(starved=False))
+    watchdog = Watchdog(0, 1, 1, lambda _: Usage())
     watchdog.meters = (Meter("too slow", 0.3),)
     started = time.monotonic()
     loss = loss_of(watchdog)
@@ -102,9 +102,26 @@ def test_a_sleeper_pays_with_the_time_on_the_wall():
     assert time.monotonic() - started > 0.25
 
 
+@pytest.mark.parametrize(
+    ("states", "share"), [({"S"}, 1), ({"Z"}, 1), ({"S", "R"}, 0), ({"R", "D"}, 0.25)]
+)
+def test_what_processes_wait_for_decides_what_they_pay(monkeypatch, states, share):
+    found = [Process(n, 1, state, 0.0, 1, 0, 0) for n, state in enumerate(sorted(states))]
+    monkeypatch.setattr(watch, "workers", lambda _: found)
+    assert usage(os.getpid()).share == share
+
+
+def test_who_waits_for_a_disk_pays_a_part():
+    watchdog = Watchdog(0, 1, 1, lambda _: Usage(share=0.25))
+    watchdog.meters = (Meter("too slow", 0.1),)
+    started = time.monotonic()
+    assert isinstance(loss_of(watchdog), WorkerTimedOut)
+    assert time.monotonic() - started > 0.35
+
+
 def test_who_would_run_but_may_not_pays_with_cpu_time_only():
     cpu = iter([n * 0.001 for n in range(10_000)])  # a fiftieth of the machine
-    watchdog = Watchdog(0, 1, 1, lambda _: Usage(cpu=next(cpu), starved=True))
+    watchdog = Watchdog(0, 1, 1, lambda _: Usage(cpu=next(cpu), share=0.0))
     meter = Meter("too slow", 0.5)
     watchdog.meters = (meter,)
     watchdog.start()
