@@ -127,6 +127,16 @@ def test_the_notebook_names_every_forbidden_module():
     assert named == list(SUITE.forbidden)
 
 
+def test_the_notebook_says_how_long_code_may_run():
+    found = re.search(
+        r"All cells together may run \*\*(\d+) s.* one call of a function (\d+)\.", text()
+    )
+    assert [float(number) for number in found.groups()] == [
+        SUITE.limits.cells_seconds,
+        SUITE.limits.call_seconds,
+    ]
+
+
 def test_explore_cells_say_what_they_are():
     explore = [cell for cell in CELLS if "explore" in cell["metadata"].get("tags", [])]
     assert len(explore) >= len(TASKS)
@@ -326,6 +336,16 @@ def test_the_oracle_for_long_readings_agrees_with_trying_all_paths():
     readings = rng.integers(5, size=7).tolist()
     expected = reference.best_path_logprob(readings, *model)
     assert reference.best_logprob_of_long(readings, *model) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("states", [[0, 2, 1], [0.0, 2.0], [], [np.uint8(2)]])
+def test_states_are_whole_numbers(states):
+    assert reference.are_states(np.array(states), 3)
+
+
+@pytest.mark.parametrize("other", [[0, 3], [-1], [0.9], [np.nan], [1 + 0j], [True], ["1"], [None]])
+def test_nothing_else_is_a_state(other):
+    assert not reference.are_states(np.array(other), 3)
 
 
 def test_the_fast_counter_agrees_with_the_slow_one():

@@ -114,6 +114,43 @@ def test_a_classifier_that_returns_lists_loses_half_a_point():
     assert lost("spam-classifier", MarkovClassifier=Listing) == {"test_spam_array"}
 
 
+def moved(by):
+    """Return answers whose states and classes are floats, and so much too large."""
+
+    class Moved(SOLUTION["MarkovClassifier"]):
+        def predict(self, sequences):
+            return super().predict(sequences) + by
+
+    def viterbi(*args):
+        path, logprob = SOLUTION["viterbi"](*args)
+        return path + by, logprob
+
+    def generate(*args):
+        return SOLUTION["generate"](*args) + by
+
+    return {"viterbi": viterbi, "generate": generate, "MarkovClassifier": Moved}
+
+
+@pytest.mark.parametrize(
+    ("task", "costs"),
+    [
+        ("viterbi", {"test_viterbi_array"}),
+        ("sampler", {"test_sampler_seeds"}),
+        ("spam-classifier", set()),
+    ],
+)
+def test_floats_in_place_of_whole_numbers_cost_what_they_must_and_no_more(task, costs):
+    assert lost(task, **moved(0.0)) == costs
+
+
+def test_states_and_classes_are_not_rounded():
+    assert outcomes("viterbi", **moved(0.9))["test_viterbi_path"] == "not run"
+    assert lost("viterbi", **moved(0.9)) >= {"test_viterbi_shape", "test_viterbi_short"}
+    steps = {"test_sampler_transitions", "test_sampler_cold_sequence", "test_sampler_start"}
+    assert lost("sampler", **moved(0.9)) == {"test_sampler_seeds", *steps}
+    assert lost("spam-classifier", **moved(0.9)) == {"test_spam_predict"}
+
+
 @pytest.mark.parametrize(
     ("task", "function"),
     [("sequence-logprob", "sequence_logprobs"), ("add-k", "add_k"), ("kneser-ney", "kneser_ney")],

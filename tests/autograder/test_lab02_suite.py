@@ -89,7 +89,7 @@ def test_there_are_no_more_ngrams_than_windows():
 def test_the_only_state_is_not_counted_from_the_end():
     paths = iter([(np.empty(0, int), 0.0), (np.array([-1]), 0.0)])
     student = SimpleNamespace(viterbi=lambda *args: next(paths))
-    with pytest.raises(ExpectationError, match="States run from 0 to S-1"):
+    with pytest.raises(ExpectationError, match="States are whole numbers from 0 to S-1"):
         hidden("viterbi").test_viterbi_short(student, rng_of())
 
 

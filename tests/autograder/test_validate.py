@@ -46,7 +46,7 @@ def test_a_good_suite_is_proven_good_and_its_matrix_kept(folder):
     ]
     assert list(rows(result)["unigrams"].failing) == ["test_counts_bigrams", "test_counts_nothing"]
     signs = result.matrix["adds"].signs
-    assert signs["test_leaves_its_argument_alone"] == "passed"
+    assert signs["test_keeps_the_shape"] == "passed"
     assert signs["test_scales_an_array"].startswith("failed at 19: scale(x, 7): 15 of 15 values")
     assert read_matrix(load_suite(folder)) == result.matrix
 
@@ -146,7 +146,7 @@ def test_a_mistake_in_a_test_is_not_taken_for_a_wrong_solution(folder):
     change(folder, "test_toy.py", "np.ones((2, 3))", "np.zero((2, 3))")
     solution = rows(validate(folder))["solution"]
     assert solution.problem.startswith("grader error: the solution fails with the inputs")
-    assert solution.failing == {"test_leaves_its_argument_alone": "failed at 25: AttributeError"}
+    assert solution.failing == {"test_keeps_the_shape": "failed at 25: AttributeError"}
 
 
 def test_a_cell_that_raises_while_graded_is_no_right_answer(folder):

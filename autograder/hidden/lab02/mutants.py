@@ -105,6 +105,22 @@ _SCORING = [
         },
     ),
     Mutant(
+        "start-masked-by-multiplying",
+        "sequence-logprob",
+        "An empty sequence has no start, and yours takes it away by multiplying with 0. But where "
+        "the padding can't start, that is -inf times 0, which is NaN: choose with np.where.",
+        {
+            _SEQUENCE: [
+                ("log_start[ids[:, :1]]", "log_start[ids[:, :1]] * (lengths > 0)[:, None]"),
+                (
+                    "return np.where(inside, steps, 0.0).sum(axis=1)",
+                    "steps[:, 1:] = np.where(inside[:, 1:], steps[:, 1:], 0.0)\n"
+                    "    return steps.sum(axis=1)",
+                ),
+            ]
+        },
+    ),
+    Mutant(
         "padding-counted",
         "sequence-logprob",
         "The padding is scored as if it belonged to the sequence.",
@@ -148,6 +164,25 @@ _ADDING = [
         "add-k",
         "k is added to each of the V counts of a context, so the total grows by k V, not by k.",
         {_ADD_K: ("+ k * vocab_size", "+ k")},
+    ),
+    Mutant(
+        "dense-table",
+        "add-k",
+        "Yours makes a table with a cell for each n-gram that there could be. With thousands of "
+        "words no memory holds it: store the n-grams that occur.",
+        {
+            _ADD_K: (
+                "seen, context_total = {}, {}",
+                "table = np.zeros((vocab_size,) * ngrams.shape[1])\n"
+                "    table[tuple(ngrams.T)] = counts\n"
+                "    table += k\n"
+                "    rows = np.array([table[tuple(query[:-1])] for query in queries])  # (Q, V)\n"
+                "    above, below = rows[np.arange(len(rows)), queries[:, -1]], rows.sum(axis=1)\n"
+                "    shares = above / np.where(below > 0, below, 1)\n"
+                "    return np.where(below > 0, shares, 1 / vocab_size)\n\n"
+                "    seen, context_total = {}, {}",
+            )
+        },
     ),
 ]
 
@@ -197,6 +232,13 @@ _MIXING = [
         "weights into NaN.",
         {_MIX: ("possible = probs[:, probs.any(axis=0)]", "possible = probs")},
     ),
+    Mutant(
+        "small-number-below",
+        "interpolation",
+        "A small number is added to the sum that you divide by, to be safe from 0/0. But words can "
+        "be as improbable as that, and then the responsibilities do not sum to one.",
+        {_MIX: ("joint / joint.sum(axis=0)", "joint / (joint.sum(axis=0) + 1e-10)")},
+    ),
 ]
 
 _KNESER = [
@@ -227,6 +269,18 @@ _KNESER = [
         "way round.",
         {_KN: ("contexts[:, k - length :]", "contexts[:, :length]")},
     ),
+    Mutant(
+        "trigrams-at-most",
+        "kneser-ney",
+        "The order is the number of columns of `contexts`, and may be any number; yours looks at "
+        "the last two words and forgets those before.",
+        {
+            _KN: (
+                "ids, k = ids.tolist(), contexts.shape[1]",
+                "contexts = contexts[:, -2:]\n    ids, k = ids.tolist(), contexts.shape[1]",
+            )
+        },
+    ),
 ]
 
 _SURPRISE = [
@@ -248,6 +302,13 @@ _SURPRISE = [
         "perplexity",
         "Natural logarithms measure nats. A bit is ln 2 nats, so divide by that.",
         {_PERPLEXITY: ("(n_characters * np.log(2))", "n_characters")},
+    ),
+    Mutant(
+        "tokens-checked-for-characters",
+        "perplexity",
+        "Bits per character are divided by the number of characters, so that is what must not be "
+        "0; yours looks at the number of tokens.",
+        {_PERPLEXITY: ("if n_characters < 1:", "if len(logprobs) == 0:")},
     ),
     Mutant(
         "mean-of-the-inverse",
@@ -299,6 +360,35 @@ _CLASSIFYING = [
                 "return joint - np.logaddexp.reduce(joint, axis=1, keepdims=True)",
                 "return np.log(np.exp(joint) / np.exp(joint).sum(axis=1, keepdims=True))",
             )
+        },
+    ),
+    Mutant(
+        "two-words-of-context-at-most",
+        "spam-classifier",
+        "`order` may be any number; yours takes two words of context at most.",
+        {_SPAM: ("self.alpha = order,", "self.alpha = min(order, 2),")},
+    ),
+    Mutant(
+        "fits-add-up",
+        "spam-classifier",
+        "A second call of `fit` adds to what the first has counted: the tables are made in "
+        "`__init__`, where they should begin anew in `fit`.",
+        {
+            _SPAM: [
+                (
+                    "self.order, self.vocab_size, self.alpha = order, vocab_size, alpha",
+                    "self.order, self.vocab_size, self.alpha = order, vocab_size, alpha\n"
+                    "        self.seen, self.context_total = [], []",
+                ),
+                (
+                    "self.seen = [{} for _ in sizes]",
+                    "self.seen += [{} for _ in sizes[len(self.seen) :]]",
+                ),
+                (
+                    "self.context_total = [{} for _ in sizes]",
+                    "self.context_total += [{} for _ in sizes[len(self.context_total) :]]",
+                ),
+            ]
         },
     ),
     Mutant(
@@ -359,6 +449,20 @@ _SAMPLING = [
             _SAMPLER: (
                 "row = start if t == 0",
                 "row = np.eye(len(start))[start.argmax()] if t == 0",
+            )
+        },
+    ),
+    Mutant(
+        "powers-of-its-own",
+        "sampler",
+        "`generate` takes powers of its own where `temper` has the answer: 1/temperature can't be "
+        "worked out at 0, and close to it the powers underflow.",
+        {
+            _SAMPLER: (
+                "start, transition = temper(start, temperature), temper(transition, temperature)",
+                "start, transition = start ** (1 / temperature), transition ** (1 / temperature)\n"
+                "    start /= start.sum()\n"
+                "    transition /= transition.sum(axis=1, keepdims=True)",
             )
         },
     ),
@@ -425,6 +529,18 @@ _DECODING = [
                 "best = scores.max(axis=0) +",
                 "best = np.logaddexp.reduce(scores, axis=0) +",
             )
+        },
+    ),
+    Mutant(
+        "path-of-floats",
+        "viterbi",
+        "States are numbers of rows, and so whole ones; np.zeros makes floats unless you ask for "
+        "another dtype.",
+        {
+            _VITERBI: [
+                ("path = np.empty(length, dtype=np.int64)", "path = np.zeros(length)"),
+                ("came_from[t, path[t]]", "came_from[t, int(path[t])]"),
+            ]
         },
     ),
 ]

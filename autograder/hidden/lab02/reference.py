@@ -45,6 +45,11 @@ def from_lists(value: Any) -> Any:
     return np.asarray(value) if isinstance(value, list | tuple) else value
 
 
+def are_states(values: np.ndarray, n_states: int) -> bool:
+    """Whether all are whole numbers from 0 to n_states - 1, be they ints or floats."""
+    return values.dtype.kind in "iuf" and bool(np.isin(values, np.arange(n_states)).all())
+
+
 def fast_trigrams(ids: np.ndarray, vocab_size: int) -> tuple[np.ndarray, np.ndarray]:
     """Count trigrams by sorting one whole number for each: what the lab's budget is measured by."""
     keys = (ids[:-2] * vocab_size + ids[1:-1]) * vocab_size + ids[2:]

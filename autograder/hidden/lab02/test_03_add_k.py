@@ -95,7 +95,24 @@ def test_add_k_nothing_added(student: Any, rng: np.random.Generator) -> None:
 
 @task(
     "add-k",
-    points=1,
+    points=0.5,
+    after=test_add_k_shape,
+    hint="Store the n-grams that occur (in a dictionary, say), not all that could.",
+)
+def test_add_k_large_vocabulary(student: Any, rng: np.random.Generator) -> None:
+    """Trigrams of 5000 words fit into memory."""
+    counts = reference.ngram_counts((rng.zipf(1.2, size=3000) % 5000).tolist(), 3)
+    tables = reference.as_arrays(counts, 3)
+    queries = np.r_[rng.choice(tables[0], size=17), rng.integers(5000, size=(3, 3))]
+    queries[11:17, 2] = rng.integers(5000, size=6)  # after a context that was seen
+    got = student.add_k(*tables, queries, 5000, 0.2)
+    wanted = [reference.add_k(counts, query, 5000, 0.2) for query in queries.tolist()]
+    expect_close(got, np.array(wanted), what="the trigram probability")
+
+
+@task(
+    "add-k",
+    points=0.5,
     after=test_add_k_shape,
     hint="Look n-grams up in a dictionary or a sorted table; don't search all of them each time.",
     timeout=15,

@@ -122,7 +122,7 @@ def test_mixture_never_worse(student: Any, rng: np.random.Generator) -> None:
 
 @task(
     "interpolation",
-    points=1,
+    points=0.5,
     after=test_mixture_weights_shape,
     hint="0/0 is NaN: leave out tokens that every model calls impossible, also from the mean.",
 )
@@ -130,6 +130,19 @@ def test_mixture_impossible_tokens(student: Any, rng: np.random.Generator) -> No
     """Tokens that every model calls impossible tell nothing about the weights."""
     probs = opinions(rng)
     probs[:, 5:9], probs[1, 11] = 0.0, 0.0
+    expect_close(student.tune_weights(probs, 3), stepped(probs, 3), what="the array of weights")
+
+
+@task(
+    "interpolation",
+    points=0.5,
+    after=test_mixture_weights_shape,
+    hint="Only 0 is impossible. What you add or compare against 0/0 is not small beside 1e-12.",
+)
+def test_mixture_tiny_probabilities(student: Any, rng: np.random.Generator) -> None:
+    """Tokens that every model calls very improbable count like all others."""
+    probs = opinions(rng)
+    probs[:, 3:14] *= 1e-12
     expect_close(student.tune_weights(probs, 3), stepped(probs, 3), what="the array of weights")
 
 

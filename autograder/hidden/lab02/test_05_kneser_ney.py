@@ -74,7 +74,7 @@ def test_kneser_ney_unseen_contexts(student: Any, rng: np.random.Generator) -> N
 
 @task(
     "kneser-ney",
-    points=3,
+    points=2,
     after=test_kneser_ney_shapes,
     hint="In a trigram model the bigram level, too, counts the different words in front.",
 )
@@ -84,6 +84,20 @@ def test_kneser_ney_trigrams(student: Any, rng: np.random.Generator) -> None:
     contexts = np.lib.stride_tricks.sliding_window_view(ids, 2)[20:43]
     got = student.kneser_ney(ids, contexts, V, 0.7)
     expect_close(got, wanted(ids, contexts, 0.7), what="the trigram distribution")
+
+
+@task(
+    "kneser-ney",
+    points=1,
+    after=test_kneser_ney_shapes,
+    hint="There are k + 1 levels, whatever k is: one for each length of context from k down to 0.",
+)
+def test_kneser_ney_four_grams(student: Any, rng: np.random.Generator) -> None:
+    """4-gram distributions are right."""
+    ids = text(rng, 397)
+    contexts = np.lib.stride_tricks.sliding_window_view(ids, 3)[20:37]
+    got = student.kneser_ney(ids, contexts, V, 0.8)
+    expect_close(got, wanted(ids, contexts, 0.8), what="the 4-gram distribution")
 
 
 @task(

@@ -59,8 +59,14 @@ def test_perplexity_extremes(student: Any, rng: np.random.Generator) -> None:
     )
 
 
-@task("perplexity", points=1, hint="Check for an empty text first, and raise a ValueError.")
+@task("perplexity", points=0.5, hint="Check for an empty text first, and raise a ValueError.")
 def test_perplexity_empty(student: Any, rng: np.random.Generator) -> None:
-    """An empty text is refused with a ValueError."""
+    """The perplexity of a text without tokens is refused with a ValueError."""
     expect_raises("ValueError", student.perplexity, np.empty(0))
-    expect_raises("ValueError", student.bits_per_character, np.empty(0), 0)
+
+
+@task("perplexity", points=0.5, hint="Check n_characters first, and raise a ValueError.")
+def test_perplexity_no_characters(student: Any, rng: np.random.Generator) -> None:
+    """Bits per character without a character are refused with a ValueError."""
+    for logprobs, n_characters in ((np.empty(0), 0), (np.log([0.5, 0.25]), 0), (np.zeros(3), -1)):
+        expect_raises("ValueError", student.bits_per_character, logprobs, n_characters)

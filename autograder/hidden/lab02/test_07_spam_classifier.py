@@ -84,7 +84,7 @@ def test_spam_naive_bayes(student: Any, rng: np.random.Generator) -> None:
 
 @task(
     "spam-classifier",
-    points=2,
+    points=1.5,
     after=test_spam_shape,
     hint="Each word is predicted from the `order` words before it, in each class's own counts.",
 )
@@ -92,6 +92,17 @@ def test_spam_higher_orders(student: Any, rng: np.random.Generator) -> None:
     """Orders 1 and 2 follow Bayes' rule too, with three classes."""
     compare(student, rng, 1, 1.0, classes=3)
     compare(student, rng, 2, 0.1, classes=3)
+
+
+@task(
+    "spam-classifier",
+    points=0.5,
+    after=test_spam_shape,
+    hint="Any order may be asked for: `order` start symbols, and as many words of context.",
+)
+def test_spam_order_three(student: Any, rng: np.random.Generator) -> None:
+    """Order 3 follows Bayes' rule too."""
+    compare(student, rng, 3, 0.3, classes=2)
 
 
 @task(
@@ -138,7 +149,23 @@ def test_spam_long_messages(student: Any, rng: np.random.Generator) -> None:
 
 @task(
     "spam-classifier",
-    points=2,
+    points=0.5,
+    after=test_spam_shape,
+    hint="Each call of fit begins with nothing counted.",
+)
+def test_spam_second_fit(student: Any, rng: np.random.Generator) -> None:
+    """A second `fit` forgets what the first has counted."""
+    model = fitted(student, 1, 0.5, messages(rng, 31), labels_of(rng, 31, 2))
+    train, labels = messages(rng, 23), labels_of(rng, 23, 2)
+    model.fit(train, labels)
+    test = [rng.integers(V, size=size) for size in (1, 3, 7)]
+    got = model.log_posterior(test)
+    expect_close(got, wanted(1, 0.5, train, labels, test), what="the log-posterior")
+
+
+@task(
+    "spam-classifier",
+    points=1.5,
     hint="fit returns self; predict gives the number of the most probable class of each message.",
 )
 def test_spam_predict(student: Any, rng: np.random.Generator) -> None:
@@ -147,7 +174,7 @@ def test_spam_predict(student: Any, rng: np.random.Generator) -> None:
     model = student.MarkovClassifier(0, V, 0.1).fit(train, np.array([0, 1, 2] * 4))
     got = model.predict([np.array([4, 4]), np.array([0, 1]), np.array([3]), np.array([4])])
     expect_shape(got, (4,), what="the list of classes", lists=True)
-    expect_equal([int(label) for label in got], [2, 0, 1, 2], what="the list of classes")
+    expect_equal(reference.from_lists(got).tolist(), [2, 0, 1, 2], what="the list of classes")
 
 
 def filtered(student: Any, rng: np.random.Generator) -> float:

@@ -20,7 +20,7 @@ Chain = tuple[np.ndarray, np.ndarray]
 
 LENGTH = 10_000
 STARTS = 1000
-CHANCE = 1e-11  # what is rarer is no luck; 60 tails are tried, so one in a billion is blamed for it
+CHANCE = 1e-11  # what is rarer is no luck; 96 tails are tried, so one in a billion is blamed for it
 
 
 def expect_frequencies(counts: np.ndarray, p: np.ndarray, what: str) -> None:
@@ -35,8 +35,15 @@ def drawn(student: Any, chain: Chain, length: int, temperature: float, seed: int
     got = student.generate(*chain, length, temperature, seed)
     expect_shape(got, (length,), what="the sequence", lists=True)
     states = np.asarray(reference.from_lists(got))
-    expect_true(bool(((states >= 0) & (states < 3)).all()), "States run from 0 to S-1.")
-    return states
+    expect_true(reference.are_states(states, 3), "States are whole numbers from 0 to S-1.")
+    return states.astype(np.int64)
+
+
+def expect_steps(states: np.ndarray, transition: np.ndarray) -> None:
+    """Steps come up as often as a transition says, but for chance."""
+    counts = np.zeros((3, 3))
+    np.add.at(counts, (states[:-1], states[1:]), 1)
+    expect_frequencies(counts, transition, "Some transitions")
 
 
 @task(
@@ -130,7 +137,7 @@ def test_sampler_seeds(student: Any, rng: np.random.Generator) -> None:
 
 @task(
     "sampler",
-    points=2,
+    points=1.5,
     hint="Each state is drawn from the tempered row of the state before it.",
 )
 def test_sampler_transitions(student: Any, rng: np.random.Generator) -> None:
@@ -140,10 +147,24 @@ def test_sampler_transitions(student: Any, rng: np.random.Generator) -> None:
     for temperature in (1.0, 0.5, 2.0):
         seed = int(rng.integers(10**6))
         got = drawn(student, (start, transition), LENGTH, temperature, seed)
-        counts = np.zeros((3, 3))
-        np.add.at(counts, (got[:-1], got[1:]), 1)
         powers = transition ** (1 / temperature)
-        expect_frequencies(counts, powers / powers.sum(axis=1, keepdims=True), "Some transitions")
+        expect_steps(got, powers / powers.sum(axis=1, keepdims=True))
+
+
+@task(
+    "sampler",
+    points=0.5,
+    hint="`temper` knows what to do at temperature 0, and close to it: let generate use it.",
+)
+def test_sampler_cold_sequence(student: Any, rng: np.random.Generator) -> None:
+    """At temperature 0, and close to it, each step is a most probable one."""
+    start = np.array([0.3, 0.4, 0.3])
+    transition = np.array([[0.25, 0.4, 0.35], [0.4, 0.2, 0.4], [0.3, 0.4, 0.3]])
+    for temperature in (0.0, 0.001):
+        seed = int(rng.integers(10**6))
+        got = drawn(student, (start, transition), 1000, temperature, seed)
+        expect_true(int(got[0]) == 1, "It begins with a state that is not the most probable.")
+        expect_steps(got, np.array([[0, 1, 0], [0.5, 0, 0.5], [0, 1, 0]]))
 
 
 @task(

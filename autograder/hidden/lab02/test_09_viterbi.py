@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from autograder.hidden.lab02 import reference
-from autograder.suite import expect_close, expect_shape, expect_true, task
+from autograder.suite import expect_close, expect_dtype, expect_shape, expect_true, task
 
 Model = tuple[np.ndarray, np.ndarray, np.ndarray]
 
@@ -22,9 +22,10 @@ def model_of(rng: np.random.Generator, states: int = 3, symbols: int = 5) -> Mod
 def expect_path(path: Any, readings: np.ndarray, model: Model) -> list[int]:
     """Return a path of the right length, made of states, as an array or a list."""
     expect_shape(path, (len(readings),), what="the path", lists=True)
-    states = [int(state) for state in path]
-    expect_true(all(0 <= z < len(model[0]) for z in states), "States run from 0 to S-1.")
-    return states
+    states = np.asarray(reference.from_lists(path))
+    known = reference.are_states(states, len(model[0]))
+    expect_true(known, "States are whole numbers from 0 to S-1.")
+    return states.astype(int).tolist()
 
 
 def expect_best(student: Any, readings: np.ndarray, model: Model) -> None:
@@ -45,11 +46,17 @@ def test_viterbi_shape(student: Any, rng: np.random.Generator) -> None:
     expect_close(float(logprob), float(logprob), what="the log-probability")
 
 
-@task("viterbi", points=0.5, after=test_viterbi_shape, hint="np.array makes an array of a list.")
+@task(
+    "viterbi",
+    points=0.5,
+    after=test_viterbi_shape,
+    hint="np.array makes an array of a list, and dtype=np.int64 one of whole numbers.",
+)
 def test_viterbi_array(student: Any, rng: np.random.Generator) -> None:
-    """The path comes as an array."""
+    """The path comes as an array of whole numbers."""
     path, _ = student.viterbi(np.array([0, 4, 2, 2]), *model_of(rng))
     expect_shape(path, (4,), what="the path")
+    expect_dtype(path, "int", what="the path")
 
 
 @task(
