@@ -47,7 +47,7 @@ _PATIENCE = 10.0  # on the wall, for one second that may be charged
 _DYING_SECONDS = 2.0
 _MAX_CALLBACKS = 1_000_000
 _MAX_DROPPED = 100_000
-_MAX_LEFT_OUT = 3
+_MAX_LEFT_OUT = 10
 Revive = Callable[[int, str, bool], Any]
 Describe = Callable[[Any], int | None]
 

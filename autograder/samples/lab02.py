@@ -315,7 +315,7 @@ SAMPLES = [
     Sample(
         "jocelyn",
         "doubles a list until the memory is gone",
-        _FULL - 3,
+        _FULL - 4,
         changes={"sampler-answer": _HOARDER},
     ),
     Sample(

@@ -1,9 +1,9 @@
 """What an attack is: a submission, what it is after, and how it is seen to win or to fail.
 
-The catalogue is `reading.py`, `telling.py`, `forging.py`, `exhaustion.py`, `tampering.py`,
-`neighbours.py` and `readers.py`. Each attack there is run twice: against our engine, where it must
-fail (`test_engine.py`), and against a grader as people commonly write it, where it must win
-(`test_naive.py`). An attack that wins nowhere proves nothing.
+The catalogue is `reading.py`, `telling.py`, `forging.py`, `lies.py`, `exhaustion.py`,
+`neighbours.py`, `readers.py` and `tampering.py`. Each attack there is run twice: against our
+engine, where it must fail (`test_engine.py`), and against a grader as people commonly write it,
+where it must win (`test_naive.py`). An attack that wins nowhere proves nothing.
 """
 
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from enum import StrEnum
 
 from autograder.report import Verdict
 
-__all__ = ["RIGHT", "SPY", "SPY_ENDS", "WRONG", "Attack", "Wants"]
+__all__ = ["NO_ANSWER", "RIGHT", "SPY", "SPY_ENDS", "WRONG", "Attack", "Wants"]
 
 
 class Wants(StrEnum):
@@ -40,7 +40,7 @@ class Attack:
         test: at which hidden test of that task it is aimed: 0 is the first.
         verdicts: how that test may end in our engine.
         most: what our engine may give for that task at most: tests that any wrong answer passes.
-        alone: whether the other tasks keep their points; not when every worker ends in its cells.
+        alone: whether the other tasks keep their points; not when they need what it breaks.
         told: how a number would read that it tells, in words for the student.
         victim: the source for the naive grader, where other words are needed there.
         no_victim: why nothing in the naive grader corresponds, for the few where nothing does.
@@ -64,6 +64,7 @@ class Attack:
         return self.victim or self.source
 
 
+NO_ANSWER = frozenset({Verdict.no_answer})  # its cell ended before it defined anything
 RIGHT = "def scale(x, factor): return x * factor\n"
 WRONG = "def scale(x, factor): return x * 0\n"
 # A spy looks when its cell runs, and says what it found by raising it: notes show a student's own

@@ -2,6 +2,7 @@
 
 import exhaustion
 import forging
+import lies
 import neighbours
 import readers
 import reading
@@ -14,6 +15,7 @@ ATTACKS = (
     *reading.ATTACKS,
     *telling.ATTACKS,
     *forging.ATTACKS,
+    *lies.ATTACKS,
     *exhaustion.ATTACKS,
     *neighbours.ATTACKS,
     *readers.ATTACKS,

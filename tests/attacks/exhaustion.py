@@ -1,6 +1,8 @@
 """Attacks on the machine: time, memory, processes, disk, output, and values without end."""
 
-from attack import Attack, Wants
+from attack import NO_ANSWER, Attack, Wants
+from forging import BROKEN, SPEAK
+from reading import spy
 
 from autograder.report import Verdict
 
@@ -18,6 +20,30 @@ COUNTED = (
     "def scale(x, factor):\n"
     "    if np.ndim(x) == 0: return {}\n"
     "    return {} if x.shape == (2, 1) else x * 0\n"
+)
+WALKER = (
+    "{}class Walker:\n"
+    "    def __init__(self, items): self.items, self.last = items, None\n"
+    "    def best(self, score):\n"
+    "        score({})\n"
+    "        self.last = max(self.items, key=score)\n"
+    "        return self.last\n"
+)
+HIDDEN = (
+    "import ctypes, mmap, os, struct\n"
+    "libc, kept, huge, many = ctypes.CDLL(None), [], 2**21, 16\n"
+    "def scale(x, factor):\n"
+    "    for _ in range(11):\n"
+    "        area = mmap.mmap(-1, (many + 1) * huge, flags=mmap.MAP_PRIVATE)\n"
+    "        area.madvise(mmap.MADV_HUGEPAGE)\n"
+    "        start = ctypes.addressof(ctypes.c_char.from_buffer(area))\n"
+    "        pieces = [struct.pack('=QQ', start + at * huge, 1) for at in range(many)]\n"
+    "        for at in range(many): area[at * huge] = 1\n"
+    "        kept.append(os.pipe())\n"
+    "        if libc.vmsplice(kept[-1][1], b''.join(pieces), many, 0) != many:\n"
+    "            raise OSError('refused')\n"
+    "        {}\n"
+    "    return x * factor\n"
 )
 
 
@@ -96,6 +122,16 @@ TIME = [
         most=0,
     ),
     waste(
+        "waits for a disk for ever",  # past the cache, in pieces so large that it hardly computes
+        Wants.batch,
+        "import mmap, os\n"
+        "    mapped = [line.split()[-1] for line in open('/proc/self/maps') if '.so' in line]\n"
+        "    disk = os.open(max(mapped, key=os.path.getsize), os.O_RDONLY | os.O_DIRECT)\n"
+        "    pages = mmap.mmap(-1, 2**26, flags=mmap.MAP_PRIVATE)\n"
+        "    pages.madvise(mmap.MADV_HUGEPAGE)\n"
+        "    while True: os.preadv(disk, [pages], 0)",
+    ),
+    waste(
         "has a message that takes for ever",
         Wants.batch,
         "raise type('E', (Exception,), {'__str__': lambda s: exec('while 1: pass')})",
@@ -126,17 +162,15 @@ TIME = [
         "loops in its cell",
         Wants.batch,
         "while True: pass",
-        verdicts=LATE,
+        verdicts=NO_ANSWER,
         most=0,
-        alone=False,
     ),
     Attack(
         "leaves in its cell",
         Wants.batch,
         "import os\nos._exit(0)",
-        verdicts=frozenset({Verdict.crashed}),
+        verdicts=NO_ANSWER,
         most=0,
-        alone=False,
     ),
 ]
 MEMORY = [
@@ -178,6 +212,14 @@ MEMORY = [
         "    ctypes.CDLL(None).syscall(number, 0)",
         NO_MEMORY_OR_TIME,
     ),
+    Attack(
+        "hides memory in pipes",  # a page in one keeps the 2 MB that it is a page of
+        Wants.memory,
+        HIDDEN.format("area.madvise(mmap.MADV_DONTNEED)"),
+        verdicts=REFUSED,
+        most=0,
+        victim=HIDDEN.format("kept.append(area)"),
+    ),
     waste(
         "recurses without end",
         Wants.memory,
@@ -190,9 +232,8 @@ MEMORY = [
         "import mmap; pages = mmap.mmap(-1, 2**30)\n"
         "for at in range(0, 2**30, 4096): pages[at] = 1\n"
         "while True: pass",
-        verdicts=NO_MEMORY_OR_TIME,
+        verdicts=NO_ANSWER,
         most=0,
-        alone=False,
     ),
 ]
 MACHINE = [
@@ -295,6 +336,19 @@ VALUES = [
         no_victim="only values that leave the process have to be walked through",
     ),
     Attack(
+        "returns strings that take the room of the longest, again and again",
+        Wants.memory,
+        f"{SPEAK}\nfrom autograder.wire import Mark\n"
+        "def scale(x, factor):\n"
+        "    strings = msgpack.ExtType(int(Mark.STRINGS), b'')\n"
+        "    say(worker._number, 'value', [[strings, [4096], 'x' * 4096, *[''] * 4095]] * 100)\n"
+        "    return x * factor\n",
+        verdicts=BROKEN,
+        most=0,
+        victim="import numpy as np\n"
+        "def scale(x, factor): return [np.array(['x' * 4096] + [''] * 4095)] * 8\n",
+    ),
+    Attack(
         "returns a set whose members all have one hash",
         Wants.batch,
         "import gc, os, struct, msgpack, time\n"
@@ -332,5 +386,46 @@ USES = [
         most=0,
         victim=COUNTED.format("6", "np.empty((2**25, 0))"),
     ),
+    Attack(
+        "asks the scorer about a number that makes its answer too large to be sent",
+        Wants.batch,
+        WALKER.format("", "-(2**4095 - 1)"),
+        cell="walk",
+        victim=WALKER.format(
+            "class Endless(int):\n    def __sub__(self, other):\n        while True: pass\n",
+            "Endless()",
+        ),
+    ),
 ]
-ATTACKS = [*TIME, *MEMORY, *MACHINE, *VALUES, *USES]
+SHARED = [
+    spy(
+        "queues signals on the account of all processes of its user",
+        """
+def look():
+    import signal
+    signal.pthread_sigmask(signal.SIG_BLOCK, [40])
+    if not any(libc.sigqueue(os.getpid(), 40, None) for _ in range(1000)): yield 'signals'
+""",
+        Wants.reach,
+    ),
+    spy(
+        "fills the kernel's memory with rules",
+        """
+def look():
+    rules = libc.syscall(444, (2 << 64).to_bytes(16, 'little'), 16, 0)  # about where to connect
+    ports = [(2 | port << 64).to_bytes(16, 'little') for port in range(1000)]
+    if not any(libc.syscall(445, rules, 2, port, 0) for port in ports): yield 'rules'
+""",
+        Wants.reach,
+    ),
+    spy(
+        "has a disk of the whole machine written, and waits for it",
+        """
+def look():
+    import numpy
+    if libc.syncfs(os.open(numpy.__file__, os.O_RDONLY)) == 0: yield 'a disk'
+""",
+        Wants.reach,
+    ),
+]
+ATTACKS = [*TIME, *MEMORY, *MACHINE, *VALUES, *USES, *SHARED]

@@ -5,7 +5,7 @@ import numpy as np
 
 def scales_an_array(student):
     """Multiply every element by the factor."""
-    x = np.random.default_rng().normal(size=(3, 5))
+    x = np.random.default_rng(42).normal(size=(3, 5))
     error = np.abs(student["scale"](x, 7.0) - 7.0 * x)
     assert not (error > 1e-6).any()
 

@@ -12,7 +12,7 @@ DEEP = (
     "os.chdir(here)\n"
     "os.mkdir('locked'); open('locked/file', 'w').close(); os.chmod('locked', 0)\n"
 )
-ANY = frozenset({Verdict.passed, Verdict.failed, Verdict.crashed, Verdict.not_run})
+ANY = frozenset({Verdict.passed, Verdict.failed, Verdict.crashed, Verdict.no_answer})
 
 
 def harm(name: str, source: str, wants: Wants = Wants.neighbour, **more: object) -> Attack:
@@ -114,7 +114,6 @@ ATTACKS = [
         "        try: os.kill(pid, number)\n"
         "        except OSError: pass\n",
         Wants.batch,
-        alone=False,
         victim="import os\nos.kill(os.getpid(), 9)\n",
     ),
     harm(

@@ -1,13 +1,13 @@
 """Attacks on the people who read: in pages, on terminals, in spreadsheets."""
 
-from attack import Attack, Wants
+from attack import NO_ANSWER, Attack, Wants
 
 __all__ = ["ATTACKS"]
 
 
 def says(name: str, wants: Wants, raised: str) -> Attack:
     """An attack that is in the words of an exception, which the notes on its cell repeat."""
-    return Attack(name, wants, f"raise {raised}\n", most=0)
+    return Attack(name, wants, f"raise {raised}\n", verdicts=NO_ANSWER, most=0)
 
 
 ATTACKS = [

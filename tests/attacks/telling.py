@@ -1,6 +1,6 @@
 """Attacks on the silence about hidden tests: what they passed is told to who reads the feedback."""
 
-from attack import Attack, Wants
+from attack import NO_ANSWER, Attack, Wants
 from forging import BROKEN, CRASHED, SPEAK
 
 __all__ = ["ATTACKS"]
@@ -46,6 +46,7 @@ ATTACKS = [
         Wants.secret,
         "class Walker:\n    def __new__(cls, items): return type(f'FOUND {items}', (), {})()\n",
         cell="walk",
+        verdicts=NO_ANSWER,
         most=0,
     ),
     Attack(
@@ -75,6 +76,23 @@ ATTACKS = [
         "    scalar = msgpack.ExtType(int(Mark.SCALAR), b'')\n"
         "    say(worker._number, 'value', [scalar, f'FOUND [{factor}]', b''])",
         verdicts=BROKEN,
+    ),
+    Attack(
+        "tells an argument by the number of the process that comes after its own",
+        Wants.secret,
+        "import ctypes, mmap, os\n"
+        "if os.getpid() % 8192 == 107: raise ValueError('FOUND [7]')\n"
+        "libc, stack = ctypes.CDLL(None), mmap.mmap(-1, 2**16)\n"
+        "top = ctypes.addressof(ctypes.c_char.from_buffer(stack)) + 2**15\n"
+        "quick = ctypes.cast(libc.getppid, ctypes.c_void_p)\n"
+        "thread = 0x100 | 0x200 | 0x400 | 0x800 | 0x10000 | 0x40000  # VM, …, THREAD, SYSVSEM\n"
+        "def start(): return libc.clone(quick, ctypes.c_void_p(top), thread, None)\n"
+        "def scale(x, factor):\n"
+        f"    while start() % 8192 + 1 != {NUMBER}: pass\n"
+        "    os._exit(0)\n",
+        verdicts=BROKEN,
+        most=0,
+        victim=SAYS,
     ),
     stays("tells an argument by the dtype of an object", "f'FOUND {SEEN}'"),
     stays("clears the terminal by the dtype of an object", "f'\\x1b[2J\\x1b[31mFOUND {SEEN}'"),

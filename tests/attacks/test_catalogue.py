@@ -4,6 +4,7 @@ from pathlib import Path
 
 import exhaustion
 import forging
+import lies
 import neighbours
 import readers
 import reading
@@ -11,7 +12,7 @@ import tampering
 import telling
 from catalogue import ATTACKS, TAMPERED
 
-KINDS = (reading, telling, forging, exhaustion, neighbours, readers, tampering)
+KINDS = (reading, telling, forging, lies, exhaustion, neighbours, readers, tampering)
 README = (Path(__file__).parent / "README.md").read_text()
 
 

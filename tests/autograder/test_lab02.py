@@ -19,6 +19,7 @@ from nltk.util import ngrams
 from sklearn.metrics import f1_score
 from sklearn.naive_bayes import MultinomialNB
 
+from autograder.engine import Engine
 from autograder.errors import NotebookError, SuiteError
 from autograder.hidden.lab02 import reference
 from autograder.notebook import (
@@ -384,6 +385,18 @@ def test_the_sample_class_is_handed_in_as_nbgrader_wants_it(tmp_path):
         else:
             with pytest.raises(NotebookError, match="not JSON"):
                 read(path)
+
+
+def test_the_sample_class_gets_what_it_should(tmp_path):
+    paths, students = build("lab02", tmp_path), samples("lab02")
+    with Engine(SUITE) as engine:
+        reports = [
+            engine.grade(path, student=sample.student)
+            for path, sample in zip(paths, students, strict=True)
+        ]
+    assert {each.student: (each.status, each.score) for each in reports} == {
+        each.student: (each.expected_status, each.expected_score or 0.0) for each in students
+    }
 
 
 def test_the_perfect_student_wrote_the_solution_and_the_idle_one_nothing(tmp_path):
