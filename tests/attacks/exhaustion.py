@@ -125,7 +125,8 @@ TIME = [
         "waits for a disk for ever",  # past the cache, in pieces so large that it hardly computes
         Wants.batch,
         "import mmap, os\n"
-        "    mapped = [line.split()[-1] for line in open('/proc/self/maps') if '.so' in line]\n"
+        "    maps = open('/proc/self/maps').read().splitlines()\n"
+        "    mapped = [line[line.index('/'):] for line in maps if '.so' in line]\n"
         "    disk = os.open(max(mapped, key=os.path.getsize), os.O_RDONLY | os.O_DIRECT)\n"
         "    pages = mmap.mmap(-1, 2**26, flags=mmap.MAP_PRIVATE)\n"
         "    pages.madvise(mmap.MADV_HUGEPAGE)\n"

@@ -84,12 +84,13 @@ def folder(tmp_path_factory):
 
 @pytest.fixture
 def shell(folder, tmp_path):
-    """Return a function that opens a prompt on the solution with some answers changed."""
+    """Return a function that opens a prompt on the solution with cells added, answers changed."""
     opened = []
 
-    def shell(**answers):
+    def shell(*own, **answers):
         changes = {f"{name}-answer": answer for name, answer in answers.items()}
         nb = notebook.with_answers(notebook.read(folder / "toy.ipynb"), changes)
+        nb["cells"] += [{"cell_type": "code", "metadata": {}, "source": each} for each in own]
         notebook.write(nb, tmp_path / "toy.ipynb")
         opened.append(Terminal([sys.executable, "-c", START, folder, tmp_path / "toy.ipynb"]))
         return opened[-1]
@@ -144,10 +145,16 @@ def test_cells_that_raised_are_named_first(shell):
     assert "Cell 3, line 1 raised ZeroDivisionError: division by zero\n" in terminal.until(READY)
 
 
-def test_cells_that_never_end_leave_nothing_to_talk_to(shell):
+def test_a_cell_that_never_ends_is_named_and_left_out(shell):
     terminal = shell(scale="while True: pass")
+    terminal.until("Cell 3: the notebook's cells ran longer than 1 s. The others were run without")
+    assert "It defines words, count_bigrams, Walker." in terminal.until(READY)
+
+
+def test_many_cells_that_end_the_process_leave_nothing_to_talk_to(shell):
+    terminal = shell(*["import os; os._exit(1)"] * 11)
     terminal.until("The cells can't be run, so there is nothing to talk to:")
-    terminal.until("Cell 3: the notebook's cells ran longer than 1 s.")
+    terminal.until(": your code ended its own process, as `exit` or `os._exit` do.")
     assert terminal.end() == 0
 
 

@@ -26,7 +26,7 @@ def test_a_suite_knows_its_tests_in_order_and_its_points():
     assert suite.tests[4].after == "test_counts_bigrams"
     assert suite.limits.memory_mb == 512
     assert [mutant.name for mutant in suite.mutants] == ["adds", "unigrams", "forgets"]
-    assert len(suite.alternatives) == 2
+    assert len(suite.alternatives) == 3
 
 
 def test_what_is_not_said_has_a_default(folder):

@@ -34,12 +34,17 @@ from autograder.suite import Mutant
 MUTANTS = [
     Mutant("add-is-mul", "add", "You multiply where you should add.",
            {"add-answer": ("a + b", "a * b")}),
+    Mutant("mul-is-add", "mul", "You add where you should multiply.",
+           {"mul-answer": ("a * b", "a + b")}),
 ]
 """
 ALTERNATIVES = """
 from autograder.suite import Alternative
 
-ALTERNATIVES = [Alternative("sum", {"add-answer": "def add(a, b):\\n    return sum((a, b))"})]
+ALTERNATIVES = [
+    Alternative("sum", {"add-answer": "def add(a, b):\\n    return sum((a, b))"}),
+    Alternative("loop", {"mul-answer": "def mul(a, b):\\n    return sum(b for _ in range(a))"}),
+]
 """
 LAB = """
 title = "Toy lab"
