@@ -193,7 +193,9 @@ class Course:
     def config(self) -> Config:
         """Read nbgrader's configuration: the repository's, then what the class has for itself.
 
-        WrongUseError names a file that Python can't run.
+        A class's file should load the repository's. One that doesn't, such as nbgrader's own
+        quickstart writes, must not bring back a kernel that runs students' code. WrongUseError
+        names a file that Python can't run.
         """
         config = _read_config(self.root)
         if (self.directory / CONFIG).exists():

@@ -124,7 +124,7 @@ class Report:
         misconceptions: those of the mutants that give the same wrong answers.
         suite_digest, seed: what to give again to get the same score again.
         walls: what stood between the student's code and this machine.
-        notes: what went wrong in the cells, in their order.
+        notes: which cells of the lab were changed in vain, then what went wrong as cells ran.
     """
 
     student: str

@@ -8,10 +8,12 @@ import time
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from autograder import judge, notebook
+from autograder.collected import Collected
 from autograder.diagnosis import SAME_INPUTS, Entry, write_matrix
 from autograder.engine import Engine, Engines, grade
 from autograder.errors import SandboxError
@@ -130,6 +132,19 @@ def test_a_notebook_that_cannot_be_read_is_not_graded_and_the_next_one_is(engine
     report = engine.grade(tmp_path / "gone.ipynb", student="eve")
     assert "gone.ipynb can't be read: No such file" in report.reason
     assert engine.grade(suite.notebook, student="ada").score == 10.0
+
+
+def test_nothing_more_is_run_once_the_machine_has_failed(suite):
+    ran, grading = [], Grading(0, 1.0)
+
+    def fail(item, nextitem):
+        ran.append(item.name)
+        grading.machine_failed = len(ran) == 2
+
+    config = SimpleNamespace(hook=SimpleNamespace(pytest_runtest_protocol=fail))
+    items = [SimpleNamespace(name=f"test_{n}", config=config) for n in range(4)]
+    assert Collected(suite, items, grading).run(None, 0).machine_failed
+    assert ran == ["test_0", "test_1"]
 
 
 def test_the_same_twice_is_the_same_whatever_came_between(engine, suite, hand_in):

@@ -54,6 +54,7 @@ def test_close_accepts_the_same_numbers_in_other_clothes(actual, expected):
             "axis of the wrong length",
         ),
         (1.0, 1.1, "got 1.0, expected 1.1", "The mean is wrong."),
+        (np.ones(2) + 0j, [1.0, 1.0], "is complex, expected real", "should not be complex"),
         (np.array([1.0, 2, 4]), [1, 2, 3], "1 of 3 values differ, first at (2,)", "is wrong"),
         (float("nan"), 1.0, "contains NaN", "contains NaN"),
         (float("nan"), float("nan"), "contains NaN", "contains NaN"),

@@ -234,3 +234,27 @@ def test_odd_nbgrader_metadata_is_no_grade_id(source, about):
     nb = {"cells": [{"cell_type": "code", "metadata": {"nbgrader": about}, "source": "odd"}]}
     assert notebook.answers(nb) == {}
     assert sources(notebook.rebuild(source, nb))[-1] == "odd"
+
+
+@pytest.mark.parametrize(
+    ("index", "added", "numbers"),
+    [
+        (3, "\nimport math", [4]),  # a check, which is locked
+        (3, "\n\n", []),  # a space more or less
+        (2, "\nimport math", []),  # an answer
+        (1, "\nimport math", []),  # a cell that is open, and is run as the student left it
+    ],
+)
+def test_cells_of_the_lab_that_were_changed_in_vain_are_known(source, index, added, numbers):
+    nb = notebook.released(source)
+    assert notebook.restored(source, nb) == []
+    nb["cells"][index]["source"] += added
+    assert notebook.restored(source, nb) == numbers
+
+
+def test_an_exploration_may_be_changed(source):
+    explore = code("plot()", tags=["explore"], nbgrader={"grade_id": "try", "locked": True})
+    source["cells"].append({**explore, "id": "try"})
+    nb = notebook.released(source)
+    nb["cells"][-1]["source"] = "plot(3)"
+    assert notebook.restored(source, nb) == []
