@@ -76,20 +76,20 @@ def check(data: bytes) -> None:
 
     WireError when they are not that. Nothing is allocated but a stack of at most 64 numbers.
     """
-    at, count, open_items = 0, 0, [1]
+    at, count, open_items = 0, 1, [1]
     try:
         while open_items:
             if open_items[-1] == 0:
                 open_items.pop()
                 continue
             open_items[-1] -= 1
-            count += 1
             if size := _PLAIN_SIZE[data[at]]:
                 at += size
             else:
                 at, items = _step(data, at)
                 if items:
                     open_items.append(items)
+                    count += items  # what a list says it holds, before the way through it
             if count > MAX_ELEMENTS or len(open_items) > MAX_DEPTH:
                 raise WireError(f"a value of over {MAX_ELEMENTS:,} elements, or nested too deeply")
     except (IndexError, struct.error) as error:

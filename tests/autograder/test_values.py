@@ -318,6 +318,12 @@ def test_what_is_too_large_or_too_deep_is_refused_before_it_is_sent(value, messa
         encode(value)
 
 
+def test_a_value_has_at_most_two_million_elements_itself_among_them():
+    wire.check(b"\xdd" + (2_000_000 - 1).to_bytes(4, "big") + b"\x00" * (2_000_000 - 1))
+    with pytest.raises(WireError, match="over 2,000,000 elements"):
+        wire.check(b"\xdd" + (2_000_000).to_bytes(4, "big"))  # and there is nothing to walk through
+
+
 def test_a_frame_has_a_largest_size():
     with pytest.raises(WireError, match="a value of 2,003 bytes; at most 1,000"):
         encode(b"x" * 2000, max_bytes=1000)
