@@ -300,9 +300,8 @@ class NGramClassifier:
             raise RuntimeError(
                 "this classifier has no models yet; call fit(sequences, labels)"
             )
-        joint = np.array(
-            [[model.logprobs(s).sum() for model in self.models] for s in sequences]
-        ).reshape(len(sequences), len(self.classes))
+        logprobs = [model.logprobs_of(sequences) for model in self.models]
+        joint = np.array([[x.sum() for x in each] for each in logprobs]).T
         joint = joint + self.log_priors
         return joint - np.logaddexp.reduce(joint, axis=1, keepdims=True)
 
