@@ -158,7 +158,9 @@ def expect_raises(
 
 def _fail(detail: str, public: str) -> NoReturn:
     said = inert_line(public, _MOST_SAID)
-    raise ExpectationError(inert_line(detail, _MOST_SAID), said[:1].upper() + said[1:])
+    if said.partition(" ")[0].isalpha():  # a word; code such as `mean(x)` stays as it is
+        said = said[:1].upper() + said[1:]
+    raise ExpectationError(inert_line(detail, _MOST_SAID), said)
 
 
 def _wrong_kind(what: str, actual: Any, expected: Any) -> NoReturn:

@@ -25,6 +25,21 @@ from autograder.suite import TestSpec
 __all__ = ["PASSED", "Outcome", "hidden_part", "outcome_of", "worse_of"]
 
 _UNPACKING = re.compile(r"(?:too many|not enough) values to unpack \(expected (\d+)")
+_NAME = (
+    "Perhaps it is defined nowhere, or in a cell that isn't run while the lab is graded: restart "
+    "the kernel, run all cells from the top, and see."
+)
+_WALLS = (
+    "While the lab is graded there are no files but those your code writes, no other processes "
+    "and no internet."
+)
+# What can be said without an exception's own message. It says no more than the name does.
+_ADVICE = {
+    "NameError": _NAME,
+    **dict.fromkeys(("OSError", "FileNotFoundError", "PermissionError", "BlockingIOError"), _WALLS),
+    "ImportError": "The lab says what can't be imported while it is graded.",
+    "ModuleNotFoundError": "It isn't installed where the lab is graded.",
+}
 _WORST = [
     Verdict.passed,
     Verdict.failed,
@@ -140,7 +155,8 @@ def _student_raised(error: StudentError, hint: str, folder: Path) -> Outcome:
         return Outcome(error.verdict, str(error), sign)
     if isinstance(error, MissingNameError):
         return Outcome(Verdict.no_answer, str(error), sign)
-    said = _joined(_sentence(_without_message(error)), hint)
+    advice = _ADVICE.get(error.known_kind, "")
+    said = _joined(_sentence(_without_message(error)), advice, hint)
     return Outcome(Verdict.failed, said, sign)
 
 

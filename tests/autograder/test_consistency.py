@@ -18,8 +18,6 @@ def found(tmp_path):
     """Say what is wrong with the toy lab: with other cells, or without some files."""
     folder = tmp_path / "toy"
     shutil.copytree(TOY, folder, ignore=shutil.ignore_patterns("__pycache__", "matrix.json"))
-    toml = folder / "lab.toml"
-    toml.write_text("preload = []\n" + toml.read_text())
 
     def found(cells=None, **files):
         for name, text in files.items():

@@ -79,7 +79,7 @@ def test_a_wrong_answer_loses_its_own_points_and_reads_the_hint(engine, hand_in)
     assert report.score == 10 - 2
     test = report.task("scale").tests[0]
     assert (test.verdict, test.points, test.max_points) == (Verdict.failed, 0.0, 2.0)
-    assert test.message == "Scale(x, 7) is wrong. Multiply every element by the factor."
+    assert test.message == "scale(x, 7) is wrong. Multiply every element by the factor."
 
 
 def test_a_missing_function_is_named(engine, hand_in):
@@ -101,6 +101,26 @@ def test_values_that_a_test_cannot_use_are_failures_of_the_answer(engine, hand_i
     report = engine.grade(hand_in(walk=answer), student="bob")
     assert report.status == "graded"
     assert report.score == 7.0
+
+
+@pytest.mark.parametrize(
+    ("line", "advice"),
+    [
+        ("return never_defined", "Perhaps it is defined nowhere"),
+        ("return open('values.csv')", "there are no files but those your code writes"),
+        ("return __import__('multiprocessing').Pool(2).map(abs, x)", "no other processes"),
+        ("return __import__('subprocess').run(['ls'])", "no other processes"),
+        ("return __import__('urllib.request').request.urlopen('http://x.org')", "no internet"),
+        ("return __import__('socket').create_connection(('10.0.0.1', 80))", "no internet"),
+        ("import django", "It isn't installed where the lab is graded."),
+        ("import seqcourse.ngram", "The lab says what can't be imported while it is graded."),
+    ],
+)
+def test_what_works_at_home_and_not_here_is_explained(engine, hand_in, line, advice):
+    report = engine.grade(hand_in(scale=f"def scale(x, k):\n    {line}"), student="eve")
+    said = report.task("scale").tests[0].message
+    assert said.startswith("Your code raised ")
+    assert advice in said
 
 
 def test_a_cell_that_raises_costs_only_what_it_defines(engine, hand_in):
@@ -257,15 +277,20 @@ def test_a_test_that_the_solution_fails_with_the_same_inputs_costs_nobody_points
 ):
     suite = suite_with(tmp_path, UNFAIR.format(odd))
     wrong = hand_in(scale="def scale(x, k): return 7")
+
+    def reports(path):
+        return (engine.grade(path, student=f"s{n}") for n in range(20))
+
     with Engine(suite) as engine:
-        right = [engine.grade(TOY / "toy.ipynb", student=f"s{n}") for n in range(4)]
-        assert min(engine.grade(wrong, student=f"s{n}").score for n in range(4)) == 0.0
-    graded = {report.score for report in right if report.status == "graded"}
-    unfair = [report.reason for report in right if report.status == "not_graded"]
-    assert graded == {1.0}
+        right = {}
+        for report in reports(TOY / "toy.ipynb"):
+            right[report.status] = report
+            if len(right) == 2:
+                break
+        assert any((r.status, r.score) == ("graded", 0.0) for r in reports(wrong))
+    assert right["graded"].score == 1.0
     said = f"the solution fails with the inputs of this submission: test_odd ({how})"
-    assert unfair
-    assert all(said in reason for reason in unfair)
+    assert said in right["not_graded"].reason
 
 
 def test_a_test_that_runs_out_of_memory_over_an_answer_takes_the_points(tmp_path, hand_in):

@@ -22,10 +22,6 @@ def folder(tmp_path_factory):
     """A copy of the toy suite, outside of this project's own pytest settings."""
     target = tmp_path_factory.mktemp("with space") / "toy"
     shutil.copytree(TOY, target, ignore=shutil.ignore_patterns("__pycache__", "matrix.json"))
-    with (target / "lab.toml").open("r+") as file:
-        text = file.read()
-        file.seek(0)
-        file.write("preload = []\n" + text)
     return target
 
 

@@ -28,8 +28,6 @@ ALTERNATIVES = [
 def suite(tmp_path):
     folder = tmp_path / "my suites" / "toy"
     shutil.copytree(TOY, folder, ignore=shutil.ignore_patterns("__pycache__", "matrix.json"))
-    toml = folder / "lab.toml"
-    toml.write_text("preload = []\n" + toml.read_text())
     (folder / "mutants.py").write_text("MUTANTS = []\n")
     (folder / "alternatives.py").write_text(SOMETIMES)
     return load_suite(folder)

@@ -78,7 +78,7 @@ def folder(tmp_path_factory):
     toml = target / "lab.toml"
     text = toml.read_text().replace("cells_seconds = 4", "cells_seconds = 1")
     text = text.replace("call_seconds = 2", "call_seconds = 10")
-    toml.write_text("preload = []\n" + text)
+    toml.write_text(text)
     return target
 
 

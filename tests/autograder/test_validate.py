@@ -19,8 +19,6 @@ TOY = Path(__file__).parent / "fixtures" / "toy"
 def folder(tmp_path):
     target = tmp_path / "toy"
     shutil.copytree(TOY, target, ignore=shutil.ignore_patterns("__pycache__", "matrix.json"))
-    toml = target / "lab.toml"
-    toml.write_text("preload = []\n" + toml.read_text())  # torch is not needed, and slow
     change(target, "toy.ipynb", 'raise RuntimeError(\\"visible checks are not run\\")', "pass")
     return target
 
@@ -58,11 +56,11 @@ def change(folder, file, old, new):
 
 
 def test_what_passes_by_luck_is_found(folder):
-    change(folder, "test_toy.py", "7.0 * x, what", "(7.0 + (seed % 2)) * x, what")
+    change(folder, "test_toy.py", "7.0 * x, what", "(7.0 + (seed % 16)) * x, what")
     change(folder, "test_toy.py", "(student, rng)", "(student, rng, seed)")
-    change(folder, "test_toy.py", "student.scale(x, 7.0)", "student.scale(x, 7.0 + seed % 2)")
+    change(folder, "test_toy.py", "student.scale(x, 7.0)", "student.scale(x, 7.0 + seed % 16)")
     assert validate(folder).ok
-    change(folder, "test_toy.py", "student.scale(x, 7.0 + seed % 2)", "student.scale(x, 7.0)")
+    change(folder, "test_toy.py", "student.scale(x, 7.0 + seed % 16)", "student.scale(x, 7.0)")
     result = validate(folder)
     assert not result.ok
     assert "test_scales_an_array" in rows(result)["solution"].failing
