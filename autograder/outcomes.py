@@ -30,8 +30,8 @@ _NAME = (
     "the kernel, run all cells from the top, and see."
 )
 _WALLS = (
-    "While the lab is graded there are no files but those your code writes, no other processes "
-    "and no internet."
+    "While the lab is graded there are no files but the lab's own and those your code writes, no "
+    "other processes and no internet."
 )
 # What can be said without an exception's own message. It says no more than the name does.
 _ADVICE = {

@@ -107,7 +107,7 @@ def test_values_that_a_test_cannot_use_are_failures_of_the_answer(engine, hand_i
     ("line", "advice"),
     [
         ("return never_defined", "Perhaps it is defined nowhere"),
-        ("return open('values.csv')", "there are no files but those your code writes"),
+        ("return open('values.csv')", "there are no files but the lab's own"),
         ("return __import__('multiprocessing').Pool(2).map(abs, x)", "no other processes"),
         ("return __import__('subprocess').run(['ls'])", "no other processes"),
         ("return __import__('urllib.request').request.urlopen('http://x.org')", "no internet"),
