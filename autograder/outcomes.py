@@ -26,8 +26,8 @@ __all__ = ["PASSED", "Outcome", "hidden_part", "outcome_of", "worse_of"]
 
 _UNPACKING = re.compile(r"(?:too many|not enough) values to unpack \(expected (\d+)")
 _NAME = (
-    "Perhaps it is defined nowhere, or in a cell that isn't run while the lab is graded: restart "
-    "the kernel, run all cells from the top, and see."
+    "Perhaps the name is defined nowhere, or only in a cell that isn't run while the lab is "
+    "graded: restart the kernel, run all cells from the top, and see."
 )
 _WALLS = (
     "While the lab is graded there are no files but the lab's own and those your code writes, no "

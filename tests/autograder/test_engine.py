@@ -106,7 +106,7 @@ def test_values_that_a_test_cannot_use_are_failures_of_the_answer(engine, hand_i
 @pytest.mark.parametrize(
     ("line", "advice"),
     [
-        ("return never_defined", "Perhaps it is defined nowhere"),
+        ("return never_defined", "Perhaps the name is defined nowhere"),
         ("return open('values.csv')", "there are no files but the lab's own"),
         ("return __import__('multiprocessing').Pool(2).map(abs, x)", "no other processes"),
         ("return __import__('subprocess').run(['ls'])", "no other processes"),
