@@ -9,6 +9,7 @@ Shapes are compared first, then dtypes, then values; NaN is never close to anyth
 
 import math
 import numbers
+import re
 import sys
 from collections.abc import Callable, Iterable
 from typing import Any, NoReturn
@@ -31,6 +32,7 @@ __all__ = [
 _RTOL = {"float16": 1e-3, "bfloat16": 1.6e-2, "float32": 1.3e-6, "complex64": 1.3e-6}
 _ATOL = {"float16": 1e-5, "bfloat16": 1e-5, "float32": 1e-5, "complex64": 1e-5}
 _MOST_SAID = 1000
+_CODE = re.compile(r"\w*[\[(._=]\S")  # a sentence that begins with it keeps its small letter
 _EXACT = 1e-7  # float64 and Python floats: torch.testing's default, relative and absolute
 
 
@@ -158,7 +160,7 @@ def expect_raises(
 
 def _fail(detail: str, public: str) -> NoReturn:
     said = inert_line(public, _MOST_SAID)
-    if said.partition(" ")[0].isalpha():  # a word; code such as `mean(x)` stays as it is
+    if not _CODE.match(said):
         said = said[:1].upper() + said[1:]
     raise ExpectationError(inert_line(detail, _MOST_SAID), said)
 

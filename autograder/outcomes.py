@@ -33,12 +33,12 @@ _WALLS = (
     "While the lab is graded there are no files but the lab's own and those your code writes, no "
     "other processes and no internet."
 )
-# What can be said without an exception's own message. It says no more than the name does.
+# What is true of every exception of a kind: one's own message can repeat what a test passed.
 _ADVICE = {
     "NameError": _NAME,
     **dict.fromkeys(("OSError", "FileNotFoundError", "PermissionError", "BlockingIOError"), _WALLS),
     "ImportError": "The lab says what can't be imported while it is graded.",
-    "ModuleNotFoundError": "It isn't installed where the lab is graded.",
+    "ModuleNotFoundError": "The module isn't installed where the lab is graded.",
 }
 _WORST = [
     Verdict.passed,

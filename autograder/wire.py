@@ -90,8 +90,9 @@ def check(data: bytes) -> None:
                 if items:
                     open_items.append(items)
                     count += items  # what a list says it holds, before the way through it
-            if count > MAX_ELEMENTS or len(open_items) > MAX_DEPTH:
-                raise WireError(f"a value of over {MAX_ELEMENTS:,} elements, or nested too deeply")
+                if count > MAX_ELEMENTS or len(open_items) > MAX_DEPTH:
+                    most = f"{MAX_ELEMENTS:,}"
+                    raise WireError(f"a value of over {most} elements, or nested too deeply")
     except (IndexError, struct.error) as error:
         raise WireError("a frame that ends too early") from error
     if at != len(data):

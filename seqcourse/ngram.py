@@ -301,8 +301,8 @@ class NGramClassifier:
                 "this classifier has no models yet; call fit(sequences, labels)"
             )
         logprobs = [model.logprobs_of(sequences) for model in self.models]
-        joint = np.array([[x.sum() for x in each] for each in logprobs]).T
-        joint = joint + self.log_priors
+        likelihoods = np.array([[x.sum() for x in each] for each in logprobs]).T
+        joint = likelihoods + self.log_priors
         return joint - np.logaddexp.reduce(joint, axis=1, keepdims=True)
 
     def predict(self, sequences: Corpus) -> list[str]:

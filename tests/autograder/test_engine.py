@@ -112,7 +112,7 @@ def test_values_that_a_test_cannot_use_are_failures_of_the_answer(engine, hand_i
         ("return __import__('subprocess').run(['ls'])", "no other processes"),
         ("return __import__('urllib.request').request.urlopen('http://x.org')", "no internet"),
         ("return __import__('socket').create_connection(('10.0.0.1', 80))", "no internet"),
-        ("import django", "It isn't installed where the lab is graded."),
+        ("import django", "The module isn't installed where the lab is graded."),
         ("import seqcourse.ngram", "The lab says what can't be imported while it is graded."),
     ],
 )

@@ -76,6 +76,22 @@ def test_close_says_what_is_wrong_and_tells_the_student_no_value(actual, expecte
     assert shown[0] == "T"
 
 
+@pytest.mark.parametrize(
+    ("what", "said"),
+    [
+        ("the mean", "The mean is wrong."),
+        ("log-probabilities", "Log-probabilities is wrong."),
+        ("scale(x, 7)", "scale(x, 7) is wrong."),
+        ("log_probs", "log_probs is wrong."),
+        ("model.weights", "model.weights is wrong."),
+    ],
+)
+def test_a_sentence_begins_with_a_capital_unless_it_begins_with_code(what, said):
+    with pytest.raises(ExpectationError) as raised:
+        expect_close(1.0, 2.0, what=what)
+    assert raised.value.public == said
+
+
 def test_the_less_precise_dtype_sets_the_tolerance():
     expect_close(np.float32(1.000001), 1.0)
     failing(expect_close, 1.000001, 1.0)

@@ -77,8 +77,7 @@ def folder(tmp_path_factory):
     shutil.copytree(TOY, target, ignore=shutil.ignore_patterns("__pycache__", "matrix.json"))
     toml = target / "lab.toml"
     text = toml.read_text().replace("cells_seconds = 4", "cells_seconds = 1")
-    text = text.replace("call_seconds = 2", "call_seconds = 10")
-    toml.write_text(text)
+    toml.write_text(text.replace("call_seconds = 2", "call_seconds = 10"))
     return target
 
 
